@@ -1,0 +1,147 @@
+"""Backend: a contender with one verb, and the lift that makes one of a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from simbench.blocks import BLOCK, in_blocks
+from simbench.briefs import one, stack
+from simbench.errors import BadInput
+from simbench.estimands import Effects, answer_additive
+from simbench.records import Answers, Brief, Failure
+
+Array = Any
+Key = Any  #: [2] uint32, the data of a JAX key
+Author = Callable[[Array, Brief], Answers]  #: what the author of a native model writes
+
+#: Draws are answered this many at a time: one vmap over all would leave the cache.
+DRAWS_TOGETHER = 16
+#: Answers that must be finite; the others may hold NaN where a quantity is undefined.
+FINITE = ("contribution", "baseline", "forecast", "plan_value", "response")
+
+
+class Backend(NamedTuple):
+    """A contender. The runner knows only `answer`."""
+
+    name: str
+    version: str
+    config: Mapping[str, Any]
+    answer: Callable[[Sequence[Brief], Sequence[Key]], list[Answers | Failure]]
+    block: int  #: cells a call; part of identity
+    supports: Callable[[Brief], str | None]  #: a reason means skip; from shapes and kinds only
+    tags: frozenset[str]
+    handles: frozenset[str]  #: broken assumptions its family can represent
+
+
+def everything(brief: Brief) -> str | None:
+    """Supports every brief."""
+    return None
+
+
+def jax_backend(
+    name: str,
+    author: Author,
+    *,
+    version: str = "1",
+    config: Mapping[str, Any] | None = None,
+    block: int = BLOCK,
+    supports: Callable[[Brief], str | None] = everything,
+    tags: Sequence[str] = ("native", "fast"),
+    handles: Sequence[str] = (),
+) -> Backend:
+    """Lift a pure function ``(key, brief) -> Answers`` to a backend.
+
+    It is traced once a shape, vmapped over a padded block of worlds and run in float64. A world
+    whose answer is not finite becomes a `Failure`; its neighbours stand.
+
+    Parameters
+    ----------
+    name : str
+    author : callable
+        Pure and traceable by JAX.
+    block : int
+        Cells a call; the same cell gives bit-identical answers in any company at this size.
+
+    Returns
+    -------
+    Backend
+    """
+
+    def lane(key: Array, brief: Brief) -> Answers:
+        return author(jax.random.wrap_key_data(key), brief)
+
+    program = jax.jit(jax.vmap(lane))
+
+    def answer(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
+        if len(briefs) != len(keys):
+            raise BadInput(name, f"{len(briefs)} briefs and {len(keys)} keys", "one key a brief")
+        replies: list[Answers | Failure | None] = [None] * len(briefs)
+        for members in by_shape(briefs).values():
+            batch = stack([briefs[i] for i in members])
+            answers = in_blocks(program, (np.stack([keys[i] for i in members]), batch), block)
+            for row, i in enumerate(members):
+                replies[i] = checked(one(answers, row))
+        return [reply for reply in replies if reply is not None]
+
+    return Backend(name, version, dict(config or {}), answer, block, supports, frozenset(tags), frozenset(handles))
+
+
+def by_shape(briefs: Sequence[Brief]) -> dict[Any, list[int]]:
+    """Positions of briefs that one program can serve: equal shapes and tree structure."""
+    groups: dict[Any, list[int]] = {}
+    for i, brief in enumerate(briefs):
+        leaves, structure = jax.tree.flatten(brief)
+        groups.setdefault((structure, tuple(np.shape(x) for x in leaves)), []).append(i)
+    return groups
+
+
+def checked(answers: Answers) -> Answers | Failure:
+    """The answers, or a Failure naming the first field that is not finite."""
+    for field in FINITE:
+        if not all(np.isfinite(x).all() for x in jax.tree.leaves(getattr(answers, field))):
+            return Failure("nonfinite", f"{field} is not finite")
+    return answers
+
+
+def answer_draws(effects: Callable[[Any], Effects], draws: Any, lever: Array, brief: Brief) -> Answers:
+    """Answers [D, ...] of a sum of curves, one draw of its parameters at a time.
+
+    Parameters
+    ----------
+    effects : callable
+        One draw -> Effects on weeks [0, N).
+    draws : pytree
+        Leading axis D.
+    lever : array [N, G, C]
+    """
+    panel, questions, context = brief
+
+    def each(draw: Any) -> Answers:
+        return answer_additive(effects(draw), lever, questions, context, panel.origin)
+
+    return jax.lax.map(each, draws, batch_size=DRAWS_TOGETHER)
+
+
+def predict(answers: Answers, noise: Array) -> Answers:
+    """Add the model's own noise [D, H, G] to its forecast of the mean."""
+    return answers._replace(forecast=answers.forecast + noise)
+
+
+def draws_of(key: Array, mean: Array, factor: Array, draws: int) -> Array:
+    """Normal draws [D, p] with a mean [p] and a covariance factor [p, p] (L L' = covariance)."""
+    return mean + jax.random.normal(key, (draws, mean.shape[0]), dtype=mean.dtype) @ factor.T
+
+
+def is_answer(reply: Answers | Failure) -> bool:
+    """True for answers, False for a Failure."""
+    return not isinstance(reply, Failure)
+
+
+def zeros_like_levers(brief: Brief, periods: int) -> Array:
+    """Empty levers [N, G, C] of a brief."""
+    return jnp.zeros((periods, *brief.panel.lever.shape[1:]))

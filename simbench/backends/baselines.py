@@ -1,0 +1,113 @@
+"""Simple contenders that bound the scale: least squares, and credit in proportion to spend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from simbench.backends.base import Backend, answer_draws, draws_of, jax_backend, predict
+from simbench.briefs import timeline
+from simbench.estimands import Effects, within
+from simbench.records import Answers, Brief
+from simbench.transforms import carry, fourier
+
+Array = Any
+#: Geometric retentions that `ols` chooses from, one for all channels, by residual sum of squares.
+RETENTIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
+LAGS = 13
+
+
+def carried(retention: Array, x: Array) -> Array:
+    """Normalised geometric carry-over of x [..., n, G, C], nothing before the first week."""
+    weights = jnp.where(jnp.arange(LAGS) == 0, 1.0, retention ** jnp.arange(LAGS))
+    kernel = jnp.broadcast_to((weights / weights.sum())[:, None], (LAGS, x.shape[-1]))
+    return carry(kernel, jnp.zeros((LAGS - 1, *x.shape[-2:]), x.dtype), x)
+
+
+def ordinary_least_squares(order: int, key: Array, brief: Brief) -> Answers:
+    """Linear regression of national KPI on trend, season, controls and carried-over spend.
+
+    Flat priors: coefficients are normal around the least-squares fit with its classical
+    covariance, the residual variance is plugged in. No saturation: curves are straight lines. On a geo
+    panel it is a national model: KPI and spend are summed over geos.
+    """
+    panel, questions, context = brief
+    lever, controls = timeline(panel, questions.future)
+    periods, weeks = lever.shape[0], panel.lever.shape[0]
+    n = jnp.arange(periods)
+    seen = within(n[:weeks], 0, panel.origin)
+    kpi = jnp.where(seen > 0, panel.kpi.sum(axis=1), 0.0) / context.kpi_scale
+    scale = jnp.where(context.spend_scale > 0, context.spend_scale, 1.0)
+    cosine, sine = fourier(n * 1.0, order)
+    people = panel.population / panel.population.sum()
+    national_controls = jnp.einsum("ngk,g->nk", controls, people)
+    mean = (national_controls[:weeks] * seen[:, None]).sum(axis=0) / seen.sum()
+    spread = jnp.sqrt((((national_controls[:weeks] - mean) * seen[:, None]) ** 2).sum(axis=0) / seen.sum())
+    plain = jnp.concatenate(
+        [jnp.ones((periods, 1)), n[:, None] / 52.0, cosine, sine, (national_controls - mean) / jnp.where(spread > 0, spread, 1.0)], axis=1
+    )
+    count = plain.shape[1]
+
+    def fit(retention: Array) -> tuple[Array, Array, Array]:
+        media = carried(retention, lever).sum(axis=1)[:weeks] / scale
+        design = jnp.concatenate([plain[:weeks], media], axis=1) * seen[:, None]
+        gram = design.T @ design
+        # a column without variation gets coefficient 0 instead of stopping the fit
+        gram = gram + 1e-9 * jnp.diag(jnp.maximum(jnp.diag(gram), 1.0))
+        beta = jnp.linalg.solve(gram, design.T @ kpi)
+        return beta, gram, ((kpi - design @ beta) ** 2).sum()
+
+    betas, grams, losses = jax.vmap(fit)(jnp.array(RETENTIONS))
+    best = jnp.argmin(losses)
+    retention = jnp.array(RETENTIONS)[best]
+    sigma = jnp.sqrt(losses[best] / jnp.maximum(seen.sum() - betas.shape[1], 1.0))
+    lower = jnp.linalg.cholesky(grams[best])
+    factor = sigma * jax.scipy.linalg.solve_triangular(lower, jnp.eye(lower.shape[0]), lower=True).T
+    coefficient_key, noise_key = jax.random.split(key)
+    draws = draws_of(coefficient_key, betas[best], factor, questions.sizes.draws)
+
+    def effects(beta: Array) -> Effects:
+        base = context.kpi_scale * (plain @ beta[:count])[:, None] * people
+        slope = context.kpi_scale * beta[count:] / scale
+        return Effects(base, lambda x: carried(retention, x), lambda v: slope * v, lambda s: s)
+
+    answers = answer_draws(effects, draws, lever, brief)
+    held = questions.future.lever.shape[0]
+    noise = sigma * context.kpi_scale * jax.random.normal(noise_key, (questions.sizes.draws, held), dtype=kpi.dtype)
+    answers = predict(answers, noise[:, :, None] * people)
+    return answers._replace(contribution_geo=None) if panel.kpi.shape[1] > 1 else answers
+
+
+def credit_by_spend(key: Array, brief: Brief) -> Answers:
+    """Every channel earns the same ROAS: the spend-weighted mean of what the analyst expects.
+
+    A point estimate without carry-over or saturation; the rest of the KPI is a flat baseline.
+    """
+    panel, questions, context = brief
+    lever, _ = timeline(panel, questions.future)
+    periods = lever.shape[0]
+    total = jnp.where(context.spend_scale.sum() > 0, context.spend_scale.sum(), 1.0)
+    roas = (context.prior_roas_mean * context.spend_scale).sum() / total
+    slope = roas / context.unit_value
+    people = panel.population / panel.population.sum()
+    level = context.kpi_scale - slope * context.spend_scale.sum()
+    base = jnp.broadcast_to(level * people, (periods, people.shape[0]))
+    effects = Effects(base, lambda x: x, lambda v: slope * v, lambda s: s)
+    answers = answer_draws(lambda _: effects, jnp.zeros(1), lever, brief)
+    allocation = tuple(problem.status_quo for problem in questions.problems)
+    return answers._replace(contribution_geo=None if panel.kpi.shape[1] > 1 else answers.contribution_geo, allocation=allocation)
+
+
+def ols(order: int = 2) -> Backend:
+    """Least squares; `order` = number of yearly Fourier pairs."""
+    return jax_backend(
+        "ols", lambda key, brief: ordinary_least_squares(order, key, brief), config={"order": order},
+        handles=("uncorrelated-spend",),
+    )  # fmt: skip
+
+
+def spend_share() -> Backend:
+    """Credit in proportion to spend."""
+    return jax_backend("spend-share", credit_by_spend)

@@ -1,0 +1,46 @@
+"""Fixed-size padded blocks, and the one door to float64.
+
+Batch is the primitive: worlds of one shape are computed in blocks of one size by a program that
+is compiled once; the last block repeats its last world, and what it adds is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+#: Worlds computed by one call: large enough to share the dispatch, small enough for the cache.
+BLOCK = 16
+
+
+def in_float64(program: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a program in float64: NumPy in, NumPy out. The only place that switches precision."""
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, program(*arguments))
+
+
+def positions(count: int, block: int) -> Sequence[np.ndarray]:
+    """Positions 0..count-1 in blocks of one size; the last block repeats its last position."""
+    return [np.minimum(np.arange(start, start + block), count - 1) for start in range(0, count, block)]
+
+
+def in_blocks(program: Callable[..., Any], batched: tuple[Any, ...], block: int = BLOCK) -> Any:
+    """Run a program in float64 over blocks of the leading axis of its arguments.
+
+    Parameters
+    ----------
+    program : callable
+        Takes and returns pytrees whose leaves have the block as leading axis.
+    batched : tuple of pytrees
+        Arguments; leading axis = worlds, any number of them.
+    """
+    count = jax.tree.leaves(batched)[0].shape[0]
+    done = []
+    for rows in positions(count, block):
+        keep = min(block, count - int(rows[0]))
+        result = in_float64(program, *jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], batched))
+        done.append(jax.tree.map(lambda x, keep=keep: x[:keep], result))
+    return done[0] if len(done) == 1 else jax.tree.map(lambda *parts: np.concatenate(parts), *done)

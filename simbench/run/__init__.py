@@ -1,0 +1,1 @@
+"""Runs: cells, blocks, and what comes of them."""

@@ -1,0 +1,1 @@
+"""How good it was: pure arrays to rows."""

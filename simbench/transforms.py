@@ -1,0 +1,232 @@
+"""Carry-over kernels, saturation curves and time bases: pure functions of arrays.
+
+Formulas: docs/worlds.md, sections 4 and 6. Time is axis -3 of a [..., n, G, C] array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import atanh, log
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Array = Any
+
+#: Weeks in a year (365.25 / 7).
+YEAR = 365.25 / 7
+#: Below this share of `half_at` a curve is continued linearly: value and slope stay finite at 0.
+TINY = 1e-12
+#: Up to this many lags the convolution is unrolled into one fused sum; longer kernels loop.
+UNROLLED_LAGS = 24
+
+
+# --- carry-over kernels: each takes lags l = 0..L-1 and named numbers, returns unnormalised weights
+
+
+def _geometric(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
+    retention = number["retention"] if "retention" in number else 0.5 ** (1.0 / number["half_life"])
+    return jnp.where(lags == 0, 1.0, retention**lags)
+
+
+def _delayed(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
+    return number["retention"] ** ((lags - number["peak"]) ** 2)
+
+
+def _weibull_pdf(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
+    ratio = (lags + 1.0) / number["scale"]
+    return number["shape"] / number["scale"] * ratio ** (number["shape"] - 1) * jnp.exp(-(ratio ** number["shape"]))
+
+
+def _weibull_cdf(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
+    hazard = jnp.where(lags == 0, 0.0, (jnp.maximum(lags, 1.0) / number["scale"]) ** number["shape"])
+    return jnp.exp(-jnp.cumsum(hazard))
+
+
+def _binomial(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
+    return (1.0 - lags / length) ** (1.0 / number["retention"] - 1.0)
+
+
+def _none(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
+    return jnp.where(lags == 0, 1.0, 0.0)
+
+
+CARRY_OVER: dict[str, Callable[[Array, int, Mapping[str, Array]], Array]] = {
+    "geometric": _geometric,
+    "delayed": _delayed,
+    "weibull-pdf": _weibull_pdf,
+    "weibull-cdf": _weibull_cdf,
+    "binomial": _binomial,
+    "none": _none,
+}
+
+
+def kernel(kind: str, length: int, number: Mapping[str, Array], *, normalised: bool = True, pad: int | None = None) -> Array:
+    """Weights of a carry-over kernel.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`CARRY_OVER`.
+    length : int
+        Number of lags, the week of spend included.
+    number : mapping
+        Scalars the kind needs: ``retention`` or ``half_life``, ``peak``, ``shape``, ``scale``.
+    normalised : bool
+        Divide by the sum, so that carry-over moves spend in time and does not create any.
+    pad : int, optional
+        Fill with zeros up to this length.
+
+    Returns
+    -------
+    array [length] (or [pad])
+
+    References
+    ----------
+    Jin et al. 2017 (geometric, delayed); Robyn and PyMC-Marketing documentation (Weibull);
+    Meridian documentation (binomial).
+    """
+    weights = CARRY_OVER[kind](jnp.arange(length) * 1.0, length, number)
+    if normalised:
+        weights = weights / weights.sum()
+    return weights if pad is None else jnp.concatenate([weights, jnp.zeros(pad - length)])
+
+
+def carry(weights: Array, memory: Array, x: Array) -> Array:
+    """Carry-over of `x`: ``out_n = sum_l weights_l x_{n-l}``, with `memory` before the first week.
+
+    Parameters
+    ----------
+    weights : array [L, C]
+    memory : array [L-1, G, C]
+        The weeks before, oldest first.
+    x : array [..., n, G, C]
+
+    Returns
+    -------
+    array [..., n, G, C]
+    """
+    lags, weeks = weights.shape[0], x.shape[-3]
+    if lags == 1:
+        return weights[0] * x
+    before = jnp.broadcast_to(memory, (*x.shape[:-3], *memory.shape))
+    full = jnp.concatenate([before, x], axis=-3)
+    if lags <= UNROLLED_LAGS:
+        return sum(weights[lag] * full[..., lags - 1 - lag : lags - 1 - lag + weeks, :, :] for lag in range(lags))
+
+    def add(total: Array, lag: Array) -> tuple[Array, None]:
+        part = jax.lax.dynamic_slice_in_dim(full, lags - 1 - lag, weeks, axis=full.ndim - 3)
+        return total + weights[lag] * part, None
+
+    return jax.lax.scan(add, jnp.zeros_like(x), jnp.arange(lags))[0]
+
+
+def remember(memory: Array, x: Array) -> Array:
+    """The memory after the weeks `x` [n, G, C]: the last L-1 weeks of both."""
+    return jnp.concatenate([memory, x], axis=0)[x.shape[0] :]
+
+
+# --- saturation curves: each takes r = v / half_at (v for the unscaled ones) and the slope number
+
+
+def _hill(ratio: Array, slope: Array) -> Array:
+    return jax.nn.sigmoid(slope * jnp.log(ratio))
+
+
+SATURATION: dict[str, Callable[[Array, Array], Array]] = {
+    "hill": _hill,
+    "logistic": lambda ratio, slope: jnp.tanh(0.5 * log(3.0) * ratio),
+    "exponential": lambda ratio, slope: -jnp.expm1(-log(2.0) * ratio),
+    "michaelis-menten": lambda ratio, slope: ratio / (1.0 + ratio),
+    "tanh": lambda ratio, slope: jnp.tanh(atanh(0.5) * ratio),
+    "power": lambda ratio, slope: ratio**slope,
+    "log": lambda ratio, slope: jnp.log1p(ratio) / log(2.0),
+    "none": lambda ratio, slope: ratio,
+}
+
+#: Curves without a ceiling: refused where the budget is free above.
+UNBOUNDED = ("power", "log", "none")
+#: Curves whose slope may be infinite at zero spend: continued linearly below TINY.
+_STEEP = ("hill", "power")
+
+
+def saturate(kind: str, v: Array, half_at: Array, slope: Array) -> Array:
+    """Saturation of an input, 0 at 0 and half of its ceiling at `half_at`.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`SATURATION`.
+    v : array [...]
+        Input >= 0, in the units of `half_at`.
+    half_at, slope : array
+        Broadcast against `v`. `slope` is Hill's slope and the exponent of ``power``;
+        other kinds ignore it. ``power`` and ``none`` expect ``half_at`` = 1.
+
+    Returns
+    -------
+    array [...]
+        Finite with finite gradient for every v >= 0, in float32 and float64.
+    """
+    ratio = v / half_at
+    if kind not in _STEEP:
+        return SATURATION[kind](ratio, slope)
+    safe = jnp.where(ratio < TINY, TINY, ratio)
+    below = SATURATION[kind](jnp.full_like(safe, TINY), slope) * (ratio / TINY)
+    return jnp.where(ratio < TINY, below, SATURATION[kind](safe, slope))
+
+
+def steepest_at(kind: str, half_at: Array, slope: Array) -> Array:
+    """The input at which a saturation curve is steepest; its slope falls on both sides.
+
+    Only Hill with slope > 1 has its steepest point (the inflection) above zero:
+    ``half_at ((s-1)/(s+1))^(1/s)``.
+    """
+    if kind != "hill":
+        return jnp.zeros_like(half_at)
+    bent = jnp.where(slope > 1.0, slope, 2.0)
+    return jnp.where(slope > 1.0, half_at * ((bent - 1.0) / (bent + 1.0)) ** (1.0 / bent), 0.0)
+
+
+# --- time
+
+
+def fourier(t: Array, order: int) -> tuple[Array, Array]:
+    """Cosine and sine bases [n, order] of the year at weeks `t` [n]."""
+    angle = 2.0 * jnp.pi * t[:, None] * jnp.arange(1, order + 1) / YEAR
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def autoregressive(innovations: Array, rho: Array) -> Array:
+    """AR(1) with stationary standard deviation 1 along axis 0: ``u_0 = e_0``."""
+
+    def step(last: Array, e: Array) -> tuple[Array, Array]:
+        now = rho * last + jnp.sqrt(1.0 - rho**2) * e
+        return now, now
+
+    rest = jax.lax.scan(step, innovations[0], innovations[1:])[1]
+    return jnp.concatenate([innovations[:1], rest])
+
+
+# --- grouping channels of one kind
+
+
+def pick(x: Array, channels: Sequence[int]) -> Array:
+    """Channels (last axis) by static position; slices, not a gather, so that it fuses."""
+    if tuple(channels) == tuple(range(x.shape[-1])):
+        return x
+    return jnp.stack([x[..., c] for c in channels], axis=-1)
+
+
+def join(parts: Sequence[tuple[Sequence[int], Array]]) -> Array:
+    """Undo :func:`pick`: parts of channels back in file order."""
+    if len(parts) == 1 and tuple(parts[0][0]) == tuple(range(parts[0][1].shape[-1])):
+        return parts[0][1]
+    column = {c: part[..., i] for channels, part in parts for i, c in enumerate(channels)}
+    return jnp.stack([column[c] for c in sorted(column)], axis=-1)
+
+
+def by_kind(kinds: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Positions of each kind, in order of first appearance."""
+    return {kind: tuple(i for i, k in enumerate(kinds) if k == kind) for kind in dict.fromkeys(kinds)}

@@ -1,0 +1,256 @@
+"""The static form of a scenario, and the numbers and innovations of its replicates.
+
+A :class:`Form` is everything that fixes shapes and code; worlds of one form share one compiled
+program, whatever their numbers. Numbers and innovations are NumPy, keyed as docs/worlds.md,
+section 2 says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simbench import ids
+from simbench.transforms import YEAR
+from simbench.world.scenario import Scenario, family, quantile, recorded_paths
+
+#: Futures over which a plan is valued where its worth depends on future shocks; twice that many
+#: are drawn: one set to find the optimum on, one to value every plan on.
+FUTURES = 64
+
+
+class ChannelForm(NamedTuple):
+    """What is static about a channel."""
+
+    name: str
+    rule: str
+    follows: tuple[int, ...]  #: positions of the channels a bought one captures demand from
+    window: int  #: weeks of KPI a chasing rule looks at
+    carry_over: str
+    length: int
+    normalised: bool
+    saturation: str
+    scaled_by: str
+    settles_first: bool  #: saturation before carry-over
+    by_roas: bool  #: effect scale solved from a ROAS, not given
+
+    @property
+    def bought(self) -> bool:
+        """Clicks and cost follow demand; the lever is a cap."""
+        return self.rule == "demand-capturing"
+
+
+class Form(NamedTuple):
+    """What is static about a scenario."""
+
+    pre: int
+    weeks: int
+    holdout: int
+    horizon: int
+    tail: int
+    geos: int
+    trend: str
+    knots: int
+    season: str
+    order: int
+    shock: bool
+    events: tuple[str, ...]
+    controls: tuple[str, ...]
+    channels: tuple[ChannelForm, ...]
+    noise: str
+    multiplicative: bool
+    noise_by: str  #: "share", "r_squared" or "sd"
+
+    @property
+    def future(self) -> int:
+        """F: weeks simulated after the origin."""
+        return max(self.holdout, self.horizon) + self.tail
+
+    @property
+    def total(self) -> int:
+        """P + N: weeks simulated in all."""
+        return self.pre + self.weeks + self.future
+
+    @property
+    def lags(self) -> int:
+        """Length of the longest carry-over kernel."""
+        return max(channel.length for channel in self.channels)
+
+    @property
+    def feedback(self) -> bool:
+        """The advertiser's rules look at the KPI."""
+        return any(channel.rule == "demand-chasing" for channel in self.channels)
+
+    @property
+    def buys(self) -> bool:
+        """Some channel's spend follows demand: channels interact."""
+        return any(channel.bought for channel in self.channels)
+
+    @property
+    def memory(self) -> int:
+        """Weeks of KPI the rules remember."""
+        return max([channel.window for channel in self.channels] + [1])
+
+    @property
+    def stochastic(self) -> bool:
+        """What a plan brings depends on shocks that have not happened yet."""
+        return self.buys
+
+    @property
+    def future_streams(self) -> tuple[str, ...]:
+        """Streams that are drawn anew in coupled futures."""
+        if not self.stochastic:
+            return ()
+        names = ["demand.trend"] if self.trend == "random-walk" else []
+        names += ["demand.shock"] if self.shock else []
+        return (*names, *(f"spend.{channel.name}" for channel in self.channels if channel.bought))
+
+
+def form_of(scenario: Scenario) -> Form:
+    """The static form of a resolved scenario (one sweep point, not a sweep)."""
+    time, demand = scenario.time, scenario.demand
+    names = [channel.name for channel in scenario.channels]
+    set_channels = tuple(i for i, c in enumerate(scenario.channels) if c.spend.rule != "demand-capturing")
+
+    def channel_form(channel: Any) -> ChannelForm:
+        spend, carry_over = channel.spend, channel.carry_over
+        bought = spend.rule == "demand-capturing"
+        follows = getattr(spend, "follows", None)
+        return ChannelForm(
+            name=channel.name,
+            rule=spend.rule,
+            follows=() if not bought else set_channels if follows is None else tuple(names.index(f) for f in follows),
+            window=int(getattr(spend, "window", 1)),
+            carry_over=carry_over.kind,
+            length=1 if carry_over.kind == "none" else int(carry_over.length),
+            normalised=carry_over.normalised,
+            saturation=channel.saturation.kind,
+            scaled_by=channel.saturation.scaled_by,
+            settles_first=channel.order == "saturation-first",
+            by_roas=channel.roas is not None,
+        )
+
+    season = demand.season
+    order = season.order if season.kind == "random" else len(season.cosine) if season.kind == "fixed" else 0
+    by = next(key for key in ("share", "r_squared", "sd") if getattr(scenario.noise, key) is not None)
+    return Form(
+        pre=time.pre_history, weeks=time.weeks, holdout=time.holdout, horizon=time.horizon, tail=time.tail,
+        geos=scenario.geo.count, trend=demand.trend.kind, knots=len(getattr(demand.trend, "knots", ())),
+        season=season.kind, order=order, shock=demand.shock is not None,
+        events=tuple(event.name for event in demand.events), controls=tuple(c.name for c in scenario.controls),
+        channels=tuple(channel_form(channel) for channel in scenario.channels),
+        noise=scenario.noise.kind, multiplicative=scenario.noise.multiplicative, noise_by=by,
+    )  # fmt: skip
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every number of a scenario (float, int or distribution) with its key path."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return
+    if isinstance(value, (int, float)) or hasattr(value, "dist"):
+        yield path, value
+    elif isinstance(value, (tuple, list)):
+        for i, item in enumerate(value):
+            yield from leaves(item, f"{path}.{getattr(item, 'name', i)}")
+    else:
+        for key in type(value).model_fields:
+            yield from leaves(getattr(value, key), f"{path}.{key}" if path else key)
+
+
+def numbers_of(scenario: Scenario, replicates: Sequence[int], master: bytes) -> dict[str, np.ndarray]:
+    """Every number by key path, float64 [R]; distributions drawn each from its own stream."""
+    root = family(scenario)
+    drawn = {}
+    for part in ("geo", "demand", "spend", "controls", "channels", "kpi", "noise"):
+        for path, number in leaves(getattr(scenario, part), part):
+            if hasattr(number, "dist"):
+                u = [ids.uniform(ids.stream_bytes(master, root, r, f"parameter:{path}")) for r in replicates]
+                drawn[path] = np.asarray(quantile(number, np.array(u)), dtype=np.float64)
+            else:
+                drawn[path] = np.full(len(replicates), float(number))
+    return drawn
+
+
+def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Stream name -> (law, shape) of the innovations a form needs."""
+    path = (form.total,)
+    streams: dict[str, tuple[str, tuple[int, ...]]] = {}
+    if form.season == "random":
+        streams["demand.season"] = ("normal", (2 * form.order,))
+    if form.trend == "random-walk":
+        streams["demand.trend"] = ("normal", path)
+    if form.shock:
+        streams["demand.shock"] = ("normal", path)
+    streams |= {f"controls.{name}": ("normal", path) for name in form.controls}
+    for channel in form.channels:
+        if channel.rule != "recorded":
+            streams[f"spend.{channel.name}"] = ("uniform" if channel.rule == "correlated" else "phase", path)
+    if form.geos > 1:
+        streams["geo"] = ("normal", (2 * form.geos,))
+        streams |= {f"geo.{channel.name}": ("normal", (2 * form.geos,)) for channel in form.channels}
+    streams["noise"] = ("student-t" if form.noise == "student-t" else "normal", (form.total, form.geos))
+    streams |= {f"future.{name}": ("normal", (2 * FUTURES, form.future)) for name in form.future_streams}
+    return streams
+
+
+def innovations_of(
+    form: Form, root: str, replicates: Sequence[int], master: bytes, df: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Innovations by stream, float64 [R, ...]; phases under ``phase.NAME`` [R]."""
+    out: dict[str, np.ndarray] = {}
+    for stream, (law, shape) in streams_of(form).items():
+        block = np.empty((len(replicates), *shape))
+        phases = np.empty(len(replicates))
+        for i, replicate in enumerate(replicates):
+            generator = ids.generator(ids.stream_bytes(master, root, replicate, stream))
+            if law in ("phase", "uniform"):
+                phases[i] = generator.random()
+            if law == "uniform":
+                block[i] = generator.random(shape)
+            elif law == "student-t" and df is not None:
+                block[i] = generator.standard_t(df[i], shape) * np.sqrt((df[i] - 2) / df[i])
+            else:
+                block[i] = generator.standard_normal(shape)
+        out[stream] = block
+        if law in ("phase", "uniform"):
+            out[f"phase.{stream.removeprefix('spend.')}"] = phases
+    return out
+
+
+def given_of(scenario: Scenario, form: Form) -> dict[str, np.ndarray]:
+    """What no replicate changes: weeks t [P+N], event weeks [E, P+N], recorded spend [P+N]."""
+    t = np.arange(-form.pre, form.weeks + form.future)
+    start = date.fromisoformat(scenario.time.start)
+    given = {"t": t.astype(np.float64)}
+    if form.events:
+        happens = np.zeros((len(form.events), form.total))
+        for i, event in enumerate(scenario.demand.events):
+            for day in event.dates:
+                week = (date.fromisoformat(day) - start).days // 7
+                if -form.pre <= week < form.weeks + form.future:
+                    happens[i, week + form.pre] = 1.0
+        given["events"] = happens
+    for name, rows in recorded_paths(scenario).items():
+        given[f"recorded.{name}"] = repeated(np.asarray(rows, dtype=np.float64), t)
+    return given
+
+
+def repeated(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """A recorded path at weeks `t`: its own rows, else the same week of the nearest year on record."""
+    last, year = len(rows) - 1, min(52, len(rows))
+    after = t - year * np.ceil((t - last) / year).astype(int)
+    return rows[np.where(t < 0, t % year, np.where(t > last, after, t))]
+
+
+def calendar_of(start: str, t: np.ndarray) -> np.ndarray:
+    """Fraction of the year passed at weeks `t`, in [0, 1)."""
+    offset = (date.fromisoformat(start).timetuple().tm_yday - 1) / 7
+    return np.mod((t + offset) / YEAR, 1.0)
+
+
+def week_dates(start: str, weeks: int) -> list[date]:
+    """First day of each week from `start` on."""
+    return [date.fromisoformat(start) + timedelta(days=7 * i) for i in range(weeks)]

@@ -1,0 +1,240 @@
+"""Media physics: what is paid, carried over, saturated and contributed.
+
+Formulas: docs/worlds.md, section 6. One function, :func:`respond`, serves a single week, a whole
+panel and every counterfactual: it takes a stretch of weeks and the memory of those before.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from simbench.transforms import by_kind, carry, join, kernel, pick, remember, saturate, steepest_at
+from simbench.world.base import Noise
+from simbench.world.forms import ChannelForm, Form
+from simbench.world.spend import lognormal, under
+
+Array = Any
+
+
+class Media(NamedTuple):
+    """Numbers of the media physics, one column a channel."""
+
+    weights: Array  #: [L, C] carry-over kernels
+    scale: Array  #: [G, C] money that makes v = 1
+    half_at: Array  #: [C]
+    slope: Array  #: [C]
+    beta: Array  #: [C] KPI units a week at saturation 1, national
+    spread: Array  #: [G, C] geo share of beta
+    halo: Array  #: [C]
+    wish: Array  #: [P+N, G, C] demand of bought channels with nothing to follow
+
+
+class Stage(NamedTuple):
+    """Channels that are answered together: they share lever kind and order of operations."""
+
+    channels: tuple[int, ...]
+    bought: bool
+    settles_first: bool
+
+
+def stages(form: Form) -> tuple[Stage, ...]:
+    """Set channels first, then bought ones each after those it follows.
+
+    Raises
+    ------
+    ValueError
+        If bought channels follow each other in a circle.
+    """
+    plain = [i for i, c in enumerate(form.channels) if not c.bought]
+    out = [
+        Stage(tuple(i for i in plain if form.channels[i].settles_first is first), False, first)
+        for first in (False, True)
+        if any(form.channels[i].settles_first is first for i in plain)
+    ]
+    ready, waiting = set(plain), [i for i, c in enumerate(form.channels) if c.bought]
+    while waiting:
+        free = [i for i in waiting if set(form.channels[i].follows) <= ready]
+        if not free:
+            raise ValueError("bought channels follow each other in a circle: " + ", ".join(form.channels[i].name for i in waiting))
+        out += [Stage((i,), True, form.channels[i].settles_first) for i in free]
+        ready |= set(free)
+        waiting = [i for i in waiting if i not in free]
+    return tuple(out)
+
+
+def curve(form: Form, media: Media, channels: tuple[int, ...], v: Array) -> Array:
+    """Saturation of v [..., len(channels)] by each channel's own kind."""
+    parts = []
+    for kind, positions in by_kind([form.channels[c].saturation for c in channels]).items():
+        columns = [channels[p] for p in positions]
+        half_at, slope = pick(media.half_at, columns), pick(media.slope, columns)
+        parts.append((positions, saturate(kind, pick(v, positions), half_at, slope)))
+    return join(parts)
+
+
+def steepest_input(form: Form, media: Media) -> Array:
+    """v [C] at which each channel's curve is steepest."""
+    points = [steepest_at(c.saturation, media.half_at[i], media.slope[i]) for i, c in enumerate(form.channels)]
+    return jnp.stack(points)
+
+
+def respond(
+    form: Form, media: Media, memory: Array, lever: Array, weeks: Array, organic: Array, demand: Array | None = None
+) -> tuple[Array, Array, Array, Array]:
+    """What a stretch of levers buys and brings.
+
+    Parameters
+    ----------
+    memory : array [L-1, G, C]
+        Kernel inputs of the weeks before (money, or saturation where that comes first).
+    lever : array [n, G, C]
+    weeks : array [n] int
+        Positions in the P+N weeks.
+    organic : array [n, G]
+        Demand without media, KPI units.
+    demand : array [n, G, C], optional
+        Frozen demand of bought channels; by default it follows the contributions of this stretch.
+
+    Returns
+    -------
+    contribution, paid, demand : arrays [n, G, C]
+    memory : array [L-1, G, C]
+    """
+    contribution: dict[int, Array] = {}
+    paid: dict[int, Array] = {}
+    wanted: dict[int, Array] = {}
+    inputs: dict[int, Array] = {}
+    for stage in stages(form):
+        columns = stage.channels
+        spent = pick(lever, columns)
+        if stage.bought:
+            (c,) = stage.channels
+            if demand is None:
+                brought = sum((contribution[f] for f in form.channels[c].follows), jnp.zeros_like(organic))
+                wanted[c] = media.wish[weeks, :, c] * (1.0 + brought / organic) ** media.halo[c]
+            else:
+                wanted[c] = demand[..., c]
+            # at the cap exactly, one more unit of cap buys nothing: the slope from above
+            spent = jnp.where(spent < wanted[c][..., None], spent, wanted[c][..., None])
+        weights, before, scale = (pick(part, columns) for part in (media.weights, memory, media.scale))
+        if stage.settles_first:
+            entering = curve(form, media, columns, spent / scale)
+            effect = carry(weights, before, entering)
+        else:
+            entering = spent
+            effect = curve(form, media, columns, carry(weights, before, entering) / scale)
+        effect = pick(media.beta, columns) * pick(media.spread, columns) * effect
+        for i, c in enumerate(columns):
+            contribution[c], paid[c], inputs[c] = effect[..., i], spent[..., i], entering[..., i]
+            wanted.setdefault(c, jnp.zeros_like(effect[..., i]))
+    order = range(len(form.channels))
+    stack = lambda parts: jnp.stack([parts[c] for c in order], axis=-1)  # noqa: E731
+    return stack(contribution), stack(paid), stack(wanted), remember(memory, stack(inputs))
+
+
+def media_of(form: Form, noise: Noise, plan: Array, index: Array, share: Array, allot: Array, effect: Array, organic: Array) -> Media:
+    """Numbers of the physics, effect scales solved on the planned path.
+
+    Parameters
+    ----------
+    plan : array [P+N, C]
+        Planned national levers.
+    index : array [P+N]
+        Demand index q.
+    share : array [G]; allot, effect : arrays [G, C]
+    organic : array [P+N, G]
+    """
+    panel = slice(form.pre, form.pre + form.weeks)
+    weights, half_at, slope, beta, halo, scale = [], [], [], [], [], []
+    wish = wishes(form, noise, index, allot)
+    for c, channel in enumerate(form.channels):
+        number = under(noise.numbers, f"channels.{channel.name}.")
+        weights.append(kernel(channel.carry_over, channel.length, under(number, "carry_over."), normalised=channel.normalised, pad=form.lags))
+        half_at.append(number.get("saturation.half_at", jnp.ones(())))
+        slope.append(number.get("saturation.slope", number.get("saturation.exponent", jnp.ones(()))))
+        beta.append(number.get("effect", jnp.ones(())))
+        spent = plan[:, c]
+        if channel.bought:
+            spent = jnp.minimum(spent, wish[..., c].sum(axis=-1))
+        halo.append(number.get("spend.halo", jnp.zeros(())))
+        scale.append(typical(channel, spent[panel]))
+    media = Media(
+        weights=jnp.stack(weights, axis=-1), scale=jnp.stack(scale) * share[:, None], half_at=jnp.stack(half_at),
+        slope=jnp.stack(slope), beta=jnp.stack(beta), spread=effect * share[:, None], halo=jnp.stack(halo), wish=wish,
+    )  # fmt: skip
+    if not any(channel.by_roas for channel in form.channels):
+        return media
+    return media._replace(beta=solved_beta(form, noise, media, allot * plan[:, None, :], organic))
+
+
+def wishes(form: Form, noise: Noise, index: Array, allot: Array) -> Array:
+    """Money bought channels could spend with nothing to follow [P+N, G, C]; 0 where set."""
+
+    def national(channel: ChannelForm) -> Array:
+        if not channel.bought:
+            return jnp.zeros_like(index)
+        number = under(noise.numbers, f"channels.{channel.name}.spend.")
+        luck = lognormal(number["cv"], noise.innovations[f"spend.{channel.name}"])
+        return number["weekly"] * luck * index ** number["strength"]
+
+    return allot * jnp.stack([national(channel) for channel in form.channels], axis=-1)[:, None, :]
+
+
+def typical(channel: ChannelForm, spent: Array) -> Array:
+    """The money that makes v = 1, from planned national spend in the panel [T]."""
+    if channel.scaled_by == "money":
+        return jnp.ones(())
+    active = jnp.where(channel.scaled_by == "max", spent.max(), spent.sum() / jnp.maximum((spent > 0).sum(), 1))
+    return jnp.where(active > 0, active, 1.0)
+
+
+def solved_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: Array) -> Array:
+    """Effect scales [C] that give each channel its ROAS on the planned path.
+
+    Leave-one-out, decision-held, over the panel and its tail; jointly by fixed point, because a
+    channel that brings search demand is paid for that too. Without bought channels the first
+    step is exact.
+    """
+    total, count = form.pre + form.weeks, len(form.channels)
+    t = noise.given["t"]
+    factual = jnp.where((t < form.weeks)[:, None, None], lever, 0.0)
+    kept = jnp.where(((t >= 0) & (t < form.weeks))[:, None] * jnp.eye(count)[:, None, :] > 0, 0.0, 1.0)  # [C, P+N, C]
+    counted = ((t >= 0) & (t < form.weeks + form.tail))[:, None, None]
+    empty = jnp.zeros((form.lags - 1, *lever.shape[1:]))
+    weeks = jnp.arange(form.total)
+    by_roas = jnp.array([channel.by_roas for channel in form.channels])
+    wanted = jnp.stack([noise.numbers.get(f"channels.{c.name}.roas", jnp.zeros(())) for c in form.channels])
+
+    def brought(beta: Array, arm: Array) -> tuple[Array, Array]:
+        contribution, paid, *_ = respond(form, media._replace(beta=beta), empty, arm, weeks, organic)
+        return jnp.where(counted, contribution, 0.0).sum((0, 1)), paid[form.pre : total].sum((0, 1))
+
+    def next_beta(beta: Array) -> Array:
+        whole, paid = brought(beta, factual)
+        if form.buys:
+            parts = jax.lax.map(lambda keep: brought(beta, factual * keep[:, None, :])[0].sum(), kept)
+            effect = whole.sum() - parts
+        else:
+            off = brought(beta, factual * jnp.where((t >= 0)[:, None, None], 0.0, 1.0))[0]
+            effect = whole - off
+        target = wanted * paid / noise.numbers["kpi.value"]
+        ratio = jnp.where(effect != 0, target / jnp.where(effect != 0, effect, 1.0), 0.0)
+        return jnp.where(by_roas, beta * ratio, beta)
+
+    first = next_beta(media.beta)
+    if not form.buys:
+        return first
+
+    def unsettled(carried: tuple[Array, Array, Array]) -> Array:
+        beta, change, rounds = carried
+        return (change > 1e-14) & (rounds < 200)
+
+    def settle(carried: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        beta, _, rounds = carried
+        new = next_beta(beta)
+        return new, jnp.max(jnp.abs(new - beta) / jnp.maximum(jnp.abs(new), 1e-300)), rounds + 1
+
+    return jax.lax.while_loop(unsettled, settle, (first, jnp.ones(()), jnp.zeros((), jnp.int32)))[0]

@@ -1,0 +1,205 @@
+"""National and geo panel worlds: the mechanisms chained into a World.
+
+Formulas: docs/worlds.md. Demand, spend, media and KPI are four mechanisms in the order of causes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from simbench.world import demand, spend
+from simbench.estimands import Effects
+from simbench.transforms import autoregressive, carry
+from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain
+from simbench.world.forms import Form
+from simbench.world.media import Media, curve, media_of, respond, wishes
+from simbench.world.spend import under
+
+Array = Any
+Told = Mapping[str, Array]
+
+
+def geography(form: Form) -> Mechanism:
+    """Population shares, and how levels, spend and effects differ between geos."""
+
+    def spread(innovation: Array, sd: Array) -> Array:
+        return jnp.exp(sd * innovation - sd**2 / 2)
+
+    def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
+        geos, channels = form.geos, len(form.channels)
+        if geos == 1:
+            one = {"share": jnp.ones(1), "population": jnp.full(1, 1e6), "level": jnp.ones(1)}
+            return {}, {**one, "allot": jnp.ones((1, channels)), "effect": jnp.ones((1, channels))}
+        e, number = noise.innovations["geo"], under(noise.numbers, "geo.")
+        people = jnp.exp(number["population_sd"] * e[:geos])
+        share = people / people.sum()
+        own = [noise.innovations[f"geo.{channel.name}"] for channel in form.channels]
+        allot = jnp.stack([share * jnp.exp(number["spend_sd"] * o[:geos]) for o in own], axis=-1)
+        effect = jnp.stack([spread(o[geos:], number["effect_sd"]) for o in own], axis=-1)
+        level = spread(e[geos:], number["level_sd"])
+        return {}, {
+            "share": share, "population": 1e6 * people, "level": level,
+            "allot": allot / allot.sum(axis=0), "effect": effect,
+        }  # fmt: skip
+
+    return Mechanism("geo", init, lambda slot, signals: (slot, {}))
+
+
+def demand_mechanism(form: Form) -> Mechanism:
+    """Baseline without media, and the demand index that bought channels follow."""
+
+    def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
+        index = demand.demand_index(form, noise)
+        values, effect = demand.controls(form, noise)
+        level = noise.numbers["demand.level"]
+        organic = told["share"] * told["level"] * level * index[:, None]
+        slot = {"base": organic + told["share"] * effect[:, None], "organic": organic, "level": told["level"] * level}
+        return slot, {"index": index, "organic": organic, "base": slot["base"], "controls": values}
+
+    def step(slot: dict[str, Array], signals: Told) -> tuple[dict[str, Array], Told]:
+        weeks = signals["weeks"]
+        return slot, {"base": slot["base"][weeks], "organic": slot["organic"][weeks]}
+
+    return Mechanism("demand", init, step, gives=("base", "organic"))
+
+
+def spend_mechanism(form: Form) -> Mechanism:
+    """The plan; rules that react to the KPI change it in World.plan."""
+
+    def init(noise: Noise, told: Told) -> tuple[dict[str, Any], Told]:
+        national = spend.planned(form, noise)
+        chasing = [channel.name for channel in form.channels if channel.rule == "demand-chasing"]
+        rules = {name: under(noise.numbers, f"channels.{name}.spend.") for name in chasing}
+        path = told["allot"] * national[:, None, :]
+        return rules, {"plan": national, "planned": path}
+
+    return Mechanism("spend", init, lambda slot, signals: (slot, {}))
+
+
+def media_mechanism(form: Form) -> Mechanism:
+    """What levers buy and bring."""
+
+    def init(noise: Noise, told: Told) -> tuple[dict[str, Any], Told]:
+        parts = (told[key] for key in ("plan", "index", "share", "allot", "effect", "organic"))
+        media = media_of(form, noise, *parts)
+        memory = jnp.zeros((form.lags - 1, form.geos, len(form.channels)))
+        contribution, *_ = respond(form, media, memory, told["planned"], jnp.arange(form.total), told["organic"])
+        return {"media": media, "memory": memory}, {"planned_media": contribution.sum(axis=-1)}
+
+    def step(slot: dict[str, Any], signals: Told) -> tuple[dict[str, Any], Told]:
+        contribution, paid, wanted, memory = respond(
+            form, slot["media"], slot["memory"], signals["lever"], signals["weeks"], signals["organic"], signals["frozen"]
+        )
+        return {**slot, "memory": memory}, {"contribution": contribution, "paid": paid, "wanted": wanted}
+
+    return Mechanism("media", init, step, needs=("lever", "organic"), gives=("contribution", "paid", "wanted"))
+
+
+def kpi_mechanism(form: Form) -> Mechanism:
+    """Mean and observed KPI; remembers what the rules look at."""
+
+    def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
+        planned = (told["base"] + told["planned_media"]).sum(axis=-1)[form.pre : form.pre + form.weeks]
+        reference, size = planned.mean(), noise.numbers[f"noise.{form.noise_by}"]
+        if form.noise_by == "share":
+            sd = size * reference
+        elif form.noise_by == "r_squared":
+            sd = jnp.sqrt(planned.var() * (1.0 - size) / size)
+        else:
+            sd = size
+        eta = noise.innovations["noise"]
+        if form.noise == "ar1":
+            eta = autoregressive(eta, noise.numbers["noise.rho"])
+        spread = jnp.sqrt((told["share"] ** 2).sum())
+        slot = {
+            "sd": sd, "eta": eta, "share": told["share"], "relative": sd / reference / spread,
+            "recent": jnp.full(form.memory, reference), "reference": reference,
+        }  # fmt: skip
+        return slot, {}
+
+    def step(slot: dict[str, Array], signals: Told) -> tuple[dict[str, Array], Told]:
+        mean = signals["base"] + signals["contribution"].sum(axis=-1)
+        eta = slot["eta"][signals["weeks"]]
+        if form.multiplicative:
+            kpi = mean * jnp.exp(slot["relative"] * eta - slot["relative"] ** 2 / 2)
+        else:
+            kpi = mean + slot["sd"] * jnp.sqrt(slot["share"]) * eta
+        recent = jnp.concatenate([slot["recent"], kpi.sum(axis=-1)])[-form.memory :]
+        return {**slot, "recent": recent}, {"mean": mean, "kpi": kpi}
+
+    return Mechanism("kpi", init, step, needs=("base", "contribution"), gives=("mean", "kpi"))
+
+
+@lru_cache(maxsize=256)
+def world_of(form: Form) -> World:
+    """The world of a form. Numbers live in State, so all worlds of a form share its programs."""
+    init, advance = chain(
+        geography(form), demand_mechanism(form), spend_mechanism(form), media_mechanism(form), kpi_mechanism(form)
+    )
+
+    def stretch(state: State, lever: Array, frozen: Array | None = None) -> tuple[State, Observation]:
+        weeks = state["week"] + jnp.arange(lever.shape[0])
+        after, s = advance(state, {"weeks": weeks, "lever": lever, "frozen": frozen})
+        return after, Observation(lever, s["paid"], s["kpi"], s["mean"], s["base"], s["contribution"], s["wanted"])
+
+    def step(state: State, lever: Array) -> tuple[State, Observation]:
+        after, week = stretch(state, lever[None])
+        return after, jax.tree.map(lambda x: x[0], week)
+
+    def seen(state: State) -> Seen:
+        return Seen(state["week"], state["told"]["planned"], state["kpi"]["recent"], state["spend"])
+
+    def plan(seen_: Seen) -> Array:
+        lever = seen_.planned[seen_.week]
+        return lever * spend.reaction(form, seen_.rules, seen_) if form.feedback else lever
+
+    def start(noise: Noise) -> State:
+        state = init(noise)
+        told = {key: state["told"][key] for key in ("planned", "controls", "population", "share", "allot")}
+        return {**state, "told": told}
+
+    return World(start, plan, step, stretch, seen, None if form.buys else effects_of(form))
+
+
+def redrawn(form: Form, state: State, noise: Noise) -> State:
+    """The same world under other innovations of demand: effect scales and plans stay."""
+    index = demand.demand_index(form, noise)
+    organic = state["told"]["share"] * state["demand"]["level"] * index[:, None]
+    base = organic + state["demand"]["base"] - state["demand"]["organic"]
+    media: Media = state["media"]["media"]
+    return {
+        **state,
+        "demand": {**state["demand"], "organic": organic, "base": base},
+        "media": {**state["media"], "media": media._replace(wish=wishes(form, noise, index, state["told"]["allot"]))},
+    }
+
+
+def effects_of(form: Form) -> Any:
+    """`Effects` from any state on, where every channel's paid money is its lever."""
+    channels = tuple(range(len(form.channels)))
+    first = np.array([c.settles_first for c in form.channels])
+
+    def effects(state: State, weeks: Array) -> Effects:
+        media: Media = state["media"]["media"]
+        memory, size = state["media"]["memory"], media.beta * media.spread
+        kernels, none = media.weights, jnp.zeros_like(state["media"]["memory"])
+
+        def before(x: Array) -> Array:
+            return jnp.where(first, x, carry(kernels, memory, x)) if first.any() else carry(kernels, memory, x)
+
+        def after(s: Array) -> Array:
+            return jnp.where(first, carry(kernels, none, s), s) if first.any() else s
+
+        base = state["demand"]["base"][weeks]
+        if first.any():
+            left = carry(kernels, memory, jnp.zeros((weeks.shape[0], *memory.shape[1:])))
+            base = base + jnp.where(first, size * left, 0.0).sum(axis=-1)
+        return Effects(base, before, lambda v: size * curve(form, media, channels, v / media.scale), after)
+
+    return effects

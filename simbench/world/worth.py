@@ -1,0 +1,405 @@
+"""What plans are worth, and the certified optimum of each allocation problem.
+
+A plan's worth is ``margin x unit value x KPI - money spent`` over the decision horizon and its
+tail, given the world's state at the origin (docs/design.md, 4.9-4.10). Where spend follows
+demand, the response depends on shocks to come: the mean over coupled futures, the optimum found
+on one set of them and valued, like every plan, on another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from simbench import ids, optimum
+from simbench.blocks import in_blocks, in_float64
+from simbench.errors import BadInput
+from simbench.estimands import by_unit, direction, lever_levels, plan_of, response_plans
+from simbench.records import Answers, Brief, Optimum, Problem
+from simbench.transforms import carry
+from simbench.world.base import Noise, State
+from simbench.world.forms import FUTURES, Form
+from simbench.world.media import Media, curve, respond, steepest_input
+from simbench.world.panel import redrawn
+
+Array = Any
+#: Optimum and upper bound must agree to this share of the status quo's media spend.
+TOLERANCE = 1e-6
+
+
+class Futures(NamedTuple):
+    """Coupled futures of one world from its origin on; K = 1 where shocks to come change nothing."""
+
+    media: Media  #: `wish` is [K, Q, G, C]
+    memory: Array  #: [L-1, G, C]
+    organic: Array  #: [K, Q, G]
+
+
+# --- the worth of plans
+
+
+@lru_cache(maxsize=64)
+def futures_program(form: Form) -> Callable[[State, Noise], Futures]:
+    """Compiled: (state at the origin, its noise) -> 2 K coupled futures."""
+    origin = form.pre + form.weeks
+
+    def run(state: State, noise: Noise) -> Futures:
+        def future(k: Array) -> tuple[Array, Array]:
+            again = dict(noise.innovations)
+            for name in form.future_streams:
+                again[name] = jnp.concatenate([again[name][:origin], noise.innovations[f"future.{name}"][k]])
+            other = redrawn(form, state, noise._replace(innovations=again))
+            return other["demand"]["organic"][origin:], other["media"]["media"].wish[origin:]
+
+        if form.stochastic:
+            organic, wish = jax.lax.map(future, jnp.arange(2 * FUTURES))
+        else:
+            organic, wish = (x[None, origin:] for x in (state["demand"]["organic"], state["media"]["media"].wish))
+        return Futures(state["media"]["media"]._replace(wish=wish), state["media"]["memory"], organic)
+
+    return jax.jit(run)
+
+
+def brought(form: Form, futures: Futures, plan: Array) -> tuple[Array, Array]:
+    """Media-driven KPI [K] and money spent [K] of one plan [Hd, G, C], over horizon and tail."""
+    span = form.horizon + form.tail
+    lever = jnp.concatenate([plan, jnp.zeros((form.tail, *plan.shape[1:]))])
+    weeks = jnp.arange(span)
+
+    def one(wish: Array, organic: Array) -> tuple[Array, Array]:
+        media = futures.media._replace(wish=wish)
+        contribution, paid, *_ = respond(form, media, futures.memory, lever, weeks, organic)
+        return contribution.sum(), paid.sum()
+
+    return jax.vmap(one)(futures.media.wish[:, :span], futures.organic[:, :span])
+
+
+@lru_cache(maxsize=64)
+def plans_program(form: Form) -> Callable[[Futures, Array], tuple[Array, Array]]:
+    """Compiled: plans [B, Hd, G, C] -> media-driven KPI [B, K] and money spent [B, K]."""
+    return jax.jit(lambda futures, plans: jax.lax.map(lambda p: brought(form, futures, p), plans, batch_size=8))
+
+
+@lru_cache(maxsize=64)
+def amounts_program(form: Form) -> Callable[[Futures, Problem, Array, Array], tuple[Array, Array]]:
+    """Compiled: amounts [U] -> mean worth over futures, and its gradient [U]."""
+
+    def worth_of(amounts: Array, futures: Futures, problem: Problem, worth: Array) -> Array:
+        kpi, paid = brought(form, futures, plan_of(problem, amounts))
+        return (worth * kpi - paid).mean()
+
+    step = jax.value_and_grad(worth_of)
+    return jax.jit(lambda futures, problem, worth, amounts: step(amounts, futures, problem, worth))
+
+
+# --- curves with proven slopes
+
+
+@lru_cache(maxsize=64)
+def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]]:
+    """Compiled: (futures, problem, worth, levels [U, K]) of a block -> net value cells of the units.
+
+    Value [U, K] and slope [U, K] at the levels, and bounds [U, K-1] of the slope on each cell.
+    A week's carried input is an increasing concave function of the amount (linear for a set
+    channel, capped by demand for a bought one); the saturation's slope has one peak. On a cell
+    each week's slope therefore lies between (least saturation slope) x (slope of the input at the
+    cell's end) and (largest saturation slope) x (slope of the input at its start).
+
+    In a world with bought channels the cells are those of an *upper bound* of the worth: demand
+    as if every other channel spent its most for the KPI, and its least for the bill.
+    """
+    channels = tuple(range(len(form.channels)))
+    first = np.array([c.settles_first for c in form.channels])
+    span = form.horizon + form.tail
+    padding = ((0, form.tail), (0, 0), (0, 0))
+    is_bought = np.array([c.bought for c in form.channels])
+
+    def run(futures: Futures, problem: Problem, worth: Array, levels: Array) -> tuple[Array, Array, Array, Array]:
+        media, weeks = futures.media, jnp.arange(span)
+        size, peak = media.beta * media.spread, steepest_input(form, media)
+        nothing = jnp.zeros_like(futures.memory)
+
+        def carried(memory: Array, x: Array) -> Array:
+            return jnp.where(first, x, carry(media.weights, memory, x)) if first.any() else carry(media.weights, memory, x)
+
+        def settled(s: Array) -> Array:
+            return jnp.where(first, carry(media.weights, nothing, s), s) if first.any() else s
+
+        def response(x: Array) -> Array:
+            return size * curve(form, media, channels, x / media.scale)
+
+        def slope(x: Array) -> Array:
+            return jax.jvp(response, (x,), (jnp.ones_like(x),))[1]
+
+        steepest_x = jnp.broadcast_to(peak * media.scale, (form.geos, len(channels)))
+
+        def future(most: Array, least: Array) -> tuple[Array, ...]:
+            """Cells under demand no higher than `most` and no lower than `least` [Q, G, C]."""
+            per_unit = jnp.pad(direction(problem), padding)
+            base = jnp.pad(problem.base, padding)
+
+            def at(amount: Array) -> tuple[Array, ...]:  # amount [1, G, C]
+                wanted = base + amount * per_unit
+                free = wanted < most
+                spent = jnp.where(is_bought & ~free, most, wanted)
+                later = jnp.where(is_bought & ~free, 0.0, per_unit)
+                earlier = jnp.where(is_bought & (wanted > most), 0.0, per_unit)
+                x = carried(futures.memory, spent)
+                bill = jnp.where(is_bought & (wanted >= least), least, wanted).sum(axis=0)
+                dearer = jnp.where(is_bought & (wanted >= least), 0.0, per_unit).sum(axis=0)
+                cheaper = jnp.where(is_bought & (wanted > least), 0.0, per_unit).sum(axis=0)
+                kpi = settled(response(x)).sum(axis=0)
+                return kpi, bill, x, carried(nothing, later), carried(nothing, earlier), dearer, cheaper
+
+            kpi, bill, x, after, before, dearer, cheaper = jax.vmap(at)(lever_levels(problem, levels))
+            here = slope(x)
+            net = worth * kpi - bill
+            rising = worth * settled(here * after).sum(axis=1) - dearer
+            low, high = x[:-1], x[1:]
+            turning = slope(jnp.clip(steepest_x, low, high))
+            largest = jnp.maximum(jnp.maximum(here[:-1], here[1:]), turning)
+            smallest = jnp.minimum(jnp.minimum(here[:-1], here[1:]), turning)
+            most_push, least_push = after[:-1], before[1:]
+            up = jnp.maximum(largest * most_push, largest * least_push)
+            down = jnp.minimum(smallest * least_push, smallest * most_push)
+            steep = worth * settled(up).sum(axis=1) - cheaper[1:]
+            flat = worth * settled(down).sum(axis=1) - dearer[:-1]
+            return tuple(by_unit(problem, part) for part in (net, rising, steep, flat))
+
+        if not form.buys:
+            endless = jnp.full((span, form.geos, len(channels)), jnp.inf)
+            value, rising, steep, flat = future(endless, endless)
+        else:
+            def extremes(wish: Array, organic: Array) -> tuple[Array, Array]:
+                def demand(bound: Array) -> Array:
+                    lever = jnp.pad(plan_of(problem, bound), padding)
+                    return respond(form, media._replace(wish=wish), futures.memory, lever, weeks, organic)[2]
+
+                return demand(problem.upper), demand(problem.lower)
+
+            most, least = jax.vmap(extremes)(media.wish[:, :span], futures.organic[:, :span])
+            value, rising, steep, flat = (x.mean(axis=0) for x in jax.lax.map(lambda d: future(*d), (most, least)))
+        return value.T, rising.T, steep.T, flat.T
+
+    return jax.jit(jax.vmap(run))
+
+
+def bounded(form: Form, media: Media) -> np.ndarray:
+    """Worlds [R] for which the relaxed demand is a bound: no followed channel lowers demand."""
+    followed = sorted({f for channel in form.channels for f in channel.follows})
+    return (np.asarray(media.beta)[:, followed] >= 0).all(axis=1)
+
+
+# --- the truth of decisions
+
+
+class Book(NamedTuple):
+    """A batch of worlds at their origins, ready to value plans."""
+
+    form: Form
+    futures: Futures  #: batched
+    worth: Array  #: [R] margin x unit value
+    keys: tuple[bytes, ...]  #: one random stream a world, for the global search
+
+
+def book_of(form: Form, now: State, noise: Noise, worth: Array, keys: tuple[bytes, ...]) -> Book:
+    """Futures of every world of a batch."""
+    program = futures_program(form)
+
+    def world(i: int) -> Futures:
+        own = Noise(*(jax.tree.map(lambda x: x[i], part) for part in noise[:2]), noise.given)
+        return in_float64(program, jax.tree.map(lambda x: x[i], now), own)
+
+    if form.stochastic:
+        parts = [world(i) for i in range(len(worth))]
+        futures = jax.tree.map(lambda *x: np.stack(x), *parts)
+    else:
+        origin = form.pre + form.weeks
+        media = now["media"]["media"]
+        futures = Futures(media._replace(wish=media.wish[:, None, origin:]), now["media"]["memory"], now["demand"]["organic"][:, None, origin:])
+    return Book(form, futures, worth, keys)
+
+
+def half(futures: Futures, second: bool) -> Futures:
+    """The futures to find the optimum on, or (second) those every plan is valued on; batched."""
+    size = futures.organic.shape[1]
+    if size == 1:
+        return futures
+    keep = slice(size // 2, None) if second else slice(0, size // 2)
+    return futures._replace(media=futures.media._replace(wish=futures.media.wish[:, keep]), organic=futures.organic[:, keep])
+
+
+def constraints_of(problem: Problem) -> optimum.Constraints:
+    """The feasible set of a batch of problems."""
+    return optimum.Constraints(
+        problem.lower, problem.upper, problem.budget, problem.groups[0], problem.group_low, problem.group_high
+    )
+
+
+def evaluator(book: Book, problem: Problem, second: bool) -> Callable[[Array], optimum.Evaluate]:
+    """worlds -> Evaluate over them: cells of the units' net value, in blocks of one shape."""
+    program, futures = cells_program(book.form), half(book.futures, second)
+
+    def of(worlds: Array) -> optimum.Evaluate:
+        own = jax.tree.map(lambda x: x[worlds], (futures, problem, book.worth))
+
+        def evaluate(levels: Array) -> optimum.Cells:
+            count = levels.shape[-1]
+            wide = 1 << max(3, (count - 1).bit_length())  # few shapes, few compilations
+            padded = np.concatenate([levels, np.repeat(levels[..., -1:], wide - count, axis=-1)], axis=-1)
+            value, slope, steepest, flattest = in_blocks(program, (*own, padded))
+            return optimum.Cells(value[..., :count], slope[..., :count], steepest[..., : count - 1], flattest[..., : count - 1])
+
+        return evaluate
+
+    return of
+
+
+def worth_of_amounts(book: Book, problem: Problem, amounts: Array) -> Array:
+    """Worth [R, B, K] of amounts [R, B, U], less what no amount changes; on the second futures."""
+    if not book.form.buys:
+        evaluate = evaluator(book, problem, second=True)(np.arange(len(book.worth)))
+        return evaluate(np.swapaxes(amounts, 1, 2)).value.sum(axis=1)[..., None]
+    program, futures = plans_program(book.form), half(book.futures, second=True)
+    out = []
+    for i in range(len(book.worth)):
+        own, ask = (jax.tree.map(lambda x, i=i: x[i], part) for part in (futures, problem))
+        kpi, paid = in_float64(program, own, in_float64(plan_of, ask, amounts[i]))
+        out.append(book.worth[i] * kpi - paid)
+    return np.stack(out)
+
+
+def value(book: Book, problem: Problem, amounts: Array) -> Array:
+    """Money [R] that amounts [R, U] are worth against the status quo.
+
+    Parameters
+    ----------
+    book : Book
+        A drawn batch at its origin (:func:`book_of`).
+    problem : Problem
+        Batched.
+    """
+    both = worth_of_amounts(book, problem, np.stack([problem.status_quo, amounts], axis=1)).mean(axis=-1)
+    return both[:, 1] - both[:, 0]
+
+
+def same_curves(one: Problem, other: Problem) -> bool:
+    """Two problems ask for the same response: only budgets or groups differ."""
+    fields = ("unit", "weight", "status_quo", "levels", "base")
+    return all(np.array_equal(getattr(one, f), getattr(other, f)) for f in fields)
+
+
+def expected_answers(book: Book, brief: Brief, answers: Answers) -> tuple[Answers, Answers]:
+    """Plan values and responses as means over futures, and their Monte Carlo errors."""
+    if not book.form.stochastic:
+        return answers, Answers()
+    program, futures, count = plans_program(book.form), half(book.futures, second=True), len(book.worth)
+
+    def means(paths: Array) -> tuple[Array, Array]:  # [R, K, ...] -> mean and its error over futures
+        return paths.mean(axis=1), paths.std(axis=1, ddof=1) / np.sqrt(paths.shape[1])
+
+    def run(plans: Array) -> tuple[Array, Array]:
+        parts = [in_float64(program, jax.tree.map(lambda x, i=i: x[i], futures), plans[i]) for i in range(count)]
+        return np.stack([p[0] for p in parts]), np.stack([p[1] for p in parts])  # [R, B, K]
+
+    kpi, paid = run(brief.questions.plans)
+    net = book.worth[:, None, None] * kpi - paid
+    plan_value, plan_error = means(np.swapaxes(net - net[:, :1], 1, 2))
+    response: list[Array] = []
+    spent: list[Array] = []
+    errors: list[Array] = []
+    spent_errors: list[Array] = []
+    for i, problem in enumerate(brief.questions.problems):
+        twin = next((j for j in range(i) if same_curves(brief.questions.problems[j], problem)), None)
+        if twin is not None:
+            for kept in (response, spent, errors, spent_errors):
+                kept.append(kept[twin])
+            continue
+        plans = in_float64(jax.vmap(response_plans), problem)
+        units, levels = problem.levels.shape[1:]
+        kpi, paid = (
+            x.reshape(count, units, levels, -1) for x in run(plans.reshape(count, units * levels, *plans.shape[3:]))
+        )
+        for store, store_error, x in ((response, errors, kpi), (spent, spent_errors, paid)):
+            middle, error = means(np.moveaxis(x - x[:, :, :1], -1, 1))
+            store.append(middle)
+            store_error.append(error)
+    told = answers._replace(plan_value=plan_value, response=tuple(response), response_paid=tuple(spent))
+    return told, Answers(plan_value=plan_error, response=tuple(errors), response_paid=tuple(spent_errors))
+
+
+def optimum_of(book: Book, problem: Problem, response: Array, paid: Array | None, name: str) -> Optimum:
+    """The certified optimum of one problem in every world of a batch."""
+    constraints, count = constraints_of(problem), len(book.worth)
+    refuse_infeasible(constraints, name)
+    of = evaluator(book, problem, second=True)
+    relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
+    amounts = relaxed.amounts if not book.form.buys else searched(book, problem, constraints, relaxed.amounts)
+    reference = optimum.project(problem.status_quo, constraints)
+    common = np.stack([
+        optimum.allocate(problem.levels[i], response[i], None if paid is None else paid[i], float(book.worth[i]), optimum.take(constraints, [i]))
+        for i in range(count)
+    ])  # fmt: skip
+    worth = worth_of_amounts(book, problem, np.stack([problem.status_quo, reference, amounts, common], axis=1))
+    now, kept, best, read = np.moveaxis(worth.mean(axis=-1), 1, 0)
+    better = read > best  # the candidates are two: keep the better one, so that regret is never negative
+    best, amounts = np.maximum(best, read), np.where(better[:, None], common, amounts)
+    gained = np.where(better[:, None], worth[:, 3], worth[:, 2]) - worth[:, 1]
+    bound = np.maximum(relaxed.upper_bound, best)
+    if book.form.buys:
+        bound = np.where(bounded(book.form, book.futures.media), bound, np.inf)
+    gap = bound - best
+    spent = problem.status_quo.sum(axis=-1)
+    return Optimum(
+        separable=np.full(count, float(not book.form.buys)), reference=reference, reference_value=kept - now,
+        amounts=amounts, value=best - now, upper_bound=bound - now, certified=(gap <= TOLERANCE * spent).astype(float),
+        mc_se=gained.std(axis=-1, ddof=1) / np.sqrt(gained.shape[-1]) if gained.shape[-1] > 1 else np.zeros(count),
+        grid_floor=best - read,
+    )  # fmt: skip
+
+
+def searched(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array) -> Array:
+    """Best amounts [R, U] of worlds whose channels interact: multi-start and a global search."""
+    gradient, screen = amounts_program(book.form), plans_program(book.form)
+    futures, best = half(book.futures, second=False), []
+    for i in range(len(book.worth)):
+        own, ask = (jax.tree.map(lambda x, i=i: x[i], part) for part in (futures, problem))
+        limits, worth = optimum.take(constraints, [i]), book.worth[i]
+
+        def climb(amounts: Array, own: Any = own, ask: Any = ask, worth: Any = worth) -> tuple[float, Array]:
+            value, slope = in_float64(gradient, own, ask, worth, amounts)
+            return float(value), slope
+
+        def look(many: Array, own: Any = own, ask: Any = ask, worth: Any = worth) -> Array:
+            kpi, paid = in_float64(screen, own, in_float64(plan_of, ask, many))
+            return (worth * kpi - paid).mean(axis=-1)
+
+        starts = np.concatenate([optimum.project(problem.status_quo[[i]], limits), relaxed[[i]]])
+        generator = ids.generator(book.keys[i])
+        solution = optimum.general(climb, limits, starts, np.inf, look, generator)
+        best.append(np.asarray(solution.amounts).reshape(-1))
+    return np.stack(best)
+
+
+def refuse_infeasible(constraints: optimum.Constraints, name: str) -> None:
+    """A problem without a feasible plan is refused with the constraint that cannot be met."""
+    for i in range(constraints.lower.shape[0]):
+        fault = optimum.infeasible(optimum.take(constraints, [i]))
+        if fault:
+            raise BadInput(f"questions.problems.{name}", fault, "bounds that leave a feasible plan")
+
+
+def optima_of(book: Book, brief: Brief, answers: Answers, names: tuple[str, ...]) -> tuple[Answers, Answers, tuple[Optimum, ...]]:
+    """Answers about the future as means over futures, their errors, and each problem's optimum."""
+    told, errors = expected_answers(book, brief, answers)
+    paid = told.response_paid or (None,) * len(brief.questions.problems)
+    optima = tuple(
+        optimum_of(book, problem, told.response[i], paid[i], names[i])  # type: ignore[index]
+        for i, problem in enumerate(brief.questions.problems)
+    )
+    return told, errors, optima

@@ -216,26 +216,39 @@ def response_plans(problem: Problem) -> Array:
 # --- a sum of curves
 
 
-def unit_of(problem: Problem) -> Array:
-    """The unit of each lever [G, C] of a disjoint problem, -1 where none."""
-    return problem.unit.max(axis=(0, 1))
+def unit_of(unit: Array) -> Array:
+    """The unit of each lever [G, C] of a disjoint problem (`Problem.unit`), -1 where none."""
+    return unit.max(axis=(0, 1))
 
 
-def by_unit(problem: Problem, x: Array) -> Array:
+def by_unit(unit: Array, units: int, x: Array) -> Array:
     """Sum [..., G, C] over the levers of each unit -> [..., U]."""
-    member = jax.nn.one_hot(unit_of(problem), problem.levels.shape[0], dtype=x.dtype)
-    return jnp.einsum("...gc,gcu->...u", x, member)
+    return jnp.einsum("...gc,gcu->...u", x, jax.nn.one_hot(unit_of(unit), units, dtype=x.dtype))
 
 
-def direction(problem: Problem) -> Array:
+def direction(unit: Array, weight: Array) -> Array:
     """Levers [Hd, G, C] of one unit of money in every unit of a disjoint problem."""
-    return jnp.where(problem.unit >= 0, problem.weight, 0.0).sum(axis=0)
+    return jnp.where(unit >= 0, weight, 0.0).sum(axis=0)
 
 
-def lever_levels(problem: Problem, levels: Array) -> Array:
+def lever_levels(unit: Array, levels: Array) -> Array:
     """Amounts [U, K] of the units, seen from each lever: [K, 1, G, C]."""
-    unit = unit_of(problem)
-    return jnp.where(unit >= 0, levels.T[:, jnp.maximum(unit, 0)], 0.0)[:, None]
+    owner = unit_of(unit)
+    return jnp.where(owner >= 0, levels.T[:, jnp.maximum(owner, 0)], 0.0)[:, None]
+
+
+def late_effect(effects: Effects, lever: Array, questions: Questions) -> Array:
+    """Effect [W, C] of a window's levers that arrives after its tail, within the simulated weeks."""
+    weeks = jnp.arange(lever.shape[0])
+    v = effects.before(lever)
+    nothing = effects.before(jnp.zeros_like(lever))
+
+    def late(w: Array) -> Array:
+        carried = effects.before(lever * within(weeks, w[0], w[1])[:, None, None]) - nothing
+        path = effects.after(effects.curve(v) - effects.curve(v - carried))
+        return (path * within(weeks, w[1] + questions.sizes.tail, weeks.shape[0])[:, None, None]).sum(axis=(0, 1))
+
+    return jax.vmap(late)(questions.windows)
 
 
 def answer_additive(effects: Effects, lever: Array, questions: Questions, context: Context, origin: Array) -> Answers:
@@ -308,18 +321,29 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     more = jax.lax.map(lambda p: gained(effects.curve(ahead(p)), status_quo).sum(), questions.plans)
     money = questions.plans.sum(axis=(1, 2, 3))
 
-    def response(problem: Problem) -> Array:
-        if not problem.form.disjoint:
-            kpi = jax.vmap(jax.vmap(lambda p: gained(effects.curve(ahead(p)), status_quo).sum()))(response_plans(problem))
-            return kpi - kpi[:, :1]
-        per_unit = added(jnp.concatenate([direction(problem), jnp.zeros((span - horizon, geos, channels))]))
-        still = ahead(problem.base)
+    def response(asked: tuple[Array, ...]) -> Array:  # each unit's levels, the others out of the way
+        base, unit, weight, levels = asked
+        per_unit = added(jnp.concatenate([direction(unit, weight), jnp.zeros((span - horizon, geos, channels))]))
+        still = ahead(base)
         nothing_more = effects.curve(still)
         kpi = jax.lax.map(
-            lambda a: by_unit(problem, gained(effects.curve(still + a * per_unit), nothing_more)),
-            lever_levels(problem, problem.levels),
+            lambda a: by_unit(unit, levels.shape[0], gained(effects.curve(still + a * per_unit), nothing_more)),
+            lever_levels(unit, levels),
         )
         return (kpi - kpi[:1]).T
+
+    def jointly(problem: Problem) -> Array:
+        kpi = jax.vmap(jax.vmap(lambda p: gained(effects.curve(ahead(p)), status_quo).sum()))(response_plans(problem))
+        return kpi - kpi[:, :1]
+
+    parts = [(p.base, p.unit, p.weight, p.levels) for p in questions.problems]
+    responses = [None if p.form.disjoint else jointly(p) for p in questions.problems]
+    # problems of one shape share one program: they differ in numbers only
+    for shape in dict.fromkeys(p.unit.shape + p.levels.shape for p in questions.problems if p.form.disjoint):
+        same = [i for i, p in enumerate(questions.problems) if p.form.disjoint and p.unit.shape + p.levels.shape == shape]
+        stacked = jax.tree.map(lambda *x: jnp.stack(x), *[parts[i] for i in same])
+        for i, kpi in zip(same, jax.lax.map(response, stacked), strict=True):
+            responses[i] = kpi
 
     held = questions.future.lever.shape[0]
     given = jax.lax.dynamic_update_slice_in_dim(x, questions.future.lever.astype(x.dtype), origin, axis=0)
@@ -333,5 +357,5 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
         contribution_geo=effect[0],
         forecast=jax.lax.dynamic_slice_in_dim(forecast, origin, held),
         plan_value=worth * more - (money - money[0]),
-        response=tuple(response(problem) for problem in questions.problems),
+        response=tuple(r for r in responses if r is not None),
     )

@@ -6,9 +6,9 @@ The only code of simbench that hashes or seeds. Formulas: docs/worlds.md, sectio
 from __future__ import annotations
 
 import hashlib
-import hmac
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 OPEN_MASTER = hashlib.sha256(b"simbench open worlds 1").digest()
 
 _local = threading.local()
+_ZERO = np.zeros(4, dtype=np.uint64)
 
 
 def canonical(value: Any) -> bytes:
@@ -36,18 +37,35 @@ def file_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def stream_bytes(master: bytes, family: str, replicate: int, stream: str) -> bytes:
-    """The 32 bytes that key one named stream of one replicate of a family."""
-    import json
+@lru_cache(maxsize=16)
+def _hmac_contexts(master: bytes) -> tuple[Any, Any]:
+    """SHA-256 after the inner and the outer key block of HMAC: copying them halves the cost of a stream."""
+    if len(master) > 64:
+        master = hashlib.sha256(master).digest()
+    block = master.ljust(64, b"\0")
+    return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]
 
-    # family and stream are plain text: json.dumps agrees with RFC 8785 here and is 20 times quicker
-    label = json.dumps([family, int(replicate), stream], separators=(",", ":"), ensure_ascii=False)
-    return hmac.digest(master, label.encode(), "sha256")
+
+@lru_cache(maxsize=4096)
+def _text(value: str) -> bytes:
+    """Canonical JSON of a string."""
+    return canonical(value)
+
+
+def stream_bytes(master: bytes, family: str, replicate: int, stream: str) -> bytes:
+    """The 32 bytes that key one named stream of one replicate of a family.
+
+    HMAC-SHA256 (RFC 2104) of the canonical JSON ``[family, replicate, stream]``.
+    """
+    inner, outer = (context.copy() for context in _hmac_contexts(master))
+    inner.update(b"[%b,%d,%b]" % (_text(family), replicate, _text(stream)))
+    outer.update(inner.digest())
+    return outer.digest()  # type: ignore[no-any-return]
 
 
 def uniform(key: bytes) -> float:
     """One uniform number in (0, 1) from a stream's bytes."""
-    return ((int.from_bytes(key[:8], "little") >> 11) + 0.5) * 2.0**-53
+    return ((int.from_bytes(key[:8], "little") >> 12) + 0.5) * 2.0**-52
 
 
 def generator(key: bytes) -> np.random.Generator:
@@ -62,7 +80,7 @@ def generator(key: bytes) -> np.random.Generator:
         _local.generator = np.random.Generator(_local.bits)
     state = _local.state
     state["state"]["key"] = np.frombuffer(key[:16], dtype="<u8")
-    state["state"]["counter"] = np.zeros(4, dtype=np.uint64)
+    state["state"]["counter"] = _ZERO
     state["buffer_pos"], state["has_uint32"], state["uinteger"] = 4, 0, 0
     _local.bits.state = state
     return _local.generator

@@ -42,7 +42,7 @@ def read_weekly(
     columns : sequence of str, optional
         Columns wanted, all numeric. Default: every column; one without a single number stays text.
     date : str, optional
-        The date column. Default: the first one that is called date, week, time or the like.
+        The date column. Default: one that is called date, week, time or the like.
     nonnegative : sequence of str, optional
         Columns that may not fall below zero (spend).
 
@@ -68,13 +68,15 @@ def read_weekly(
     date = _date_column(header, date, where)
     days = _days([row[header.index(date)] for row in rows], f"{where}, column '{date}'")
     _check_weekly(days, f"{where}, column '{date}'", date)
-    wanted = [name for name in header if name != date] if columns is None else list(columns)
-    for name in (*wanted, *nonnegative):
+    wanted = [name for name in (header if columns is None else columns) if name != date]
+    for name in wanted:
         _known(name, header, where)
+    for name in nonnegative:
+        _known(name, wanted, where)
     data: dict[str, Any] = {date: pd.to_datetime([day.isoformat() for day in days])}
     for name in wanted:
         cells = [row[header.index(name)] for row in rows]
-        if columns is None and not any(_NUMBER.fullmatch(cell) for cell in cells):
+        if columns is None and name not in nonnegative and not any(_NUMBER.fullmatch(cell) for cell in cells):
             data[name] = cells
         else:
             data[name] = _numbers(cells, days, f"{where}, column '{name}'", name in nonnegative)
@@ -129,6 +131,7 @@ def to_weeks(
     if pd.api.types.is_datetime64_any_dtype(dates) and not dates.isna().any():
         dates = dates.dt.strftime("%Y-%m-%dT%H:%M:%S")
     unordered = _days([str(cell) for cell in dates], f"{where}, column '{date}'")
+    _check_unique(unordered, "day", f"{where}, column '{date}'")
     order = sorted(range(len(unordered)), key=unordered.__getitem__)
     days = [unordered[position] for position in order]
     _check_steps(days, datetime.timedelta(days=1), "day", f"{where}, column '{date}'")
@@ -147,11 +150,11 @@ def to_weeks(
     data: dict[str, Any] = {date: pd.to_datetime([starts[week].isoformat() for week in kept])}
     for name in names:
         if name != date:
-            cells = [str(frame[name].iloc[position]) for position in order]
-            numbers = _numbers(cells, days, f"{where}, column '{name}'", False)
+            cells = [str(cell) for cell in frame[name]]
+            values = _numbers(cells, unordered, f"{where}, column '{name}'", False)
             sums = dict.fromkeys(sizes, 0.0)
-            for week, number in zip(weeks, numbers, strict=True):
-                sums[week] += number
+            for week, position in zip(weeks, order, strict=True):
+                sums[week] += values[position]
             data[name] = [sums[week] for week in kept]
     result = pd.DataFrame(data)
     result.attrs["dropped"] = named
@@ -205,9 +208,10 @@ def _date_column(header: Sequence[str], date: str | None, where: str) -> str:
     if date is not None:
         _known(date, header, where)
         return date
-    for name in header:
-        if name.lower().replace(" ", "_") in DATE_NAMES:
-            return name
+    found = {name.lower().replace(" ", "_"): name for name in reversed(header)}
+    for name in DATE_NAMES:
+        if name in found:
+            return found[name]
     raise BadInput(where, "no date column", f"name it with date=..., columns: {', '.join(header[:15])}")
 
 
@@ -216,11 +220,13 @@ def _days(cells: Iterable[str], where: str) -> list[datetime.date]:
     for number, cell in enumerate(cells, 1):
         match = _DATE.fullmatch(cell.strip())
         try:
-            days.append(datetime.date.fromisoformat(match[1] if match else ""))
+            day = datetime.date.fromisoformat(match[1] if match else "")
         except ValueError:
-            raise BadInput(
-                f"{where}, row {number}", f"'{cell[:40]}' is no date", "ISO, e.g. 2021-01-04"
-            ) from None
+            day = datetime.date.min
+        if not 1900 <= day.year <= 2200:
+            right = "an ISO date from 1900 to 2200, e.g. 2021-01-04"
+            raise BadInput(f"{where}, row {number}", f"'{cell[:40]}' is no date", right)
+        days.append(day)
     return days
 
 
@@ -246,17 +252,20 @@ def _check_weekly(days: Sequence[datetime.date], where: str, date: str) -> None:
         monday = days[0] + datetime.timedelta(days=-days[0].weekday() % 7)
         call = f'sb.to_weeks(frame, date="{date}", first_day="{monday}")'
         raise BadInput(where, "the rows are days, not weeks", f"sum them first: {call}")
+    _check_unique(days, "week", where)
     _check_steps(days, datetime.timedelta(days=7), "week", where)
 
 
-def _check_steps(days: Sequence[datetime.date], step: datetime.timedelta, unit: str, where: str) -> None:
-    """Refuse rows that are not one `step` apart, naming the first that is wrong and what is missing."""
+def _check_unique(days: Sequence[datetime.date], unit: str, where: str) -> None:
     first_row: dict[datetime.date, int] = {}
     for number, day in enumerate(days, 1):
-        if day in first_row:
+        if first_row.setdefault(day, number) != number:
             what = f"{day} occurs twice, in rows {first_row[day]} and {number}"
             raise BadInput(where, what, f"one row a {unit}: sum or choose one geo first")
-        first_row[day] = number
+
+
+def _check_steps(days: Sequence[datetime.date], step: datetime.timedelta, unit: str, where: str) -> None:
+    """Refuse rows that are not one `step` apart, naming the first that is wrong, or what is missing."""
     missing: list[datetime.date] = []
     for number, (before, after) in enumerate(pairwise(days), 2):
         if after < before:

@@ -115,11 +115,11 @@ def carry(weights: Array, memory: Array, x: Array) -> Array:
     if lags <= UNROLLED_LAGS:
         return sum(weights[lag] * full[..., lags - 1 - lag : lags - 1 - lag + weeks, :, :] for lag in range(lags))
 
-    def add(total: Array, lag: Array) -> tuple[Array, None]:
-        part = jax.lax.dynamic_slice_in_dim(full, lags - 1 - lag, weeks, axis=full.ndim - 3)
-        return total + weights[lag] * part, None
+    def add(total: Array, lag: tuple[Array, Array]) -> tuple[Array, None]:
+        part = jax.lax.dynamic_slice_in_dim(full, lags - 1 - lag[0], weeks, axis=full.ndim - 3)
+        return total + lag[1] * part, None
 
-    return jax.lax.scan(add, jnp.zeros_like(x), jnp.arange(lags))[0]
+    return jax.lax.scan(add, jnp.zeros_like(x), (jnp.arange(lags), jnp.asarray(weights)))[0]
 
 
 def remember(memory: Array, x: Array) -> Array:

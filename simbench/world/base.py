@@ -41,6 +41,7 @@ class Observation(NamedTuple):
     base: Array  #: [n, G] the part without media
     contribution: Array  #: [n, G, C]
     demand: Array  #: [n, G, C] money a bought channel could have spent; 0 where set
+    entering: Array  #: [n, G, C] what enters the carry-over
 
 
 Policy = Callable[[Seen], Array]  # -> lever [G, C]

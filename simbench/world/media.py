@@ -6,12 +6,13 @@ panel and every counterfactual: it takes a stretch of weeks and the memory of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from simbench.transforms import by_kind, carry, join, kernel, pick, remember, saturate, steepest_at
+from simbench.transforms import by_kind, carry, join, kernel, pick, saturate, steepest_at
 from simbench.world.base import Noise
 from simbench.world.forms import ChannelForm, Form
 from simbench.world.spend import lognormal, under
@@ -65,24 +66,24 @@ def stages(form: Form) -> tuple[Stage, ...]:
     return tuple(out)
 
 
-def curve(form: Form, media: Media, channels: tuple[int, ...], v: Array) -> Array:
-    """Saturation of v [..., len(channels)] by each channel's own kind."""
+def curve(form: Form, media: Media, channels: tuple[int, ...], v: Array, *, whole: bool = True) -> Array:
+    """Saturation of v [..., len(channels)] by each channel's own kind; `media` of all channels or just these."""
     parts = []
     for kind, positions in by_kind([form.channels[c].saturation for c in channels]).items():
-        columns = [channels[p] for p in positions]
+        columns = [channels[p] for p in positions] if whole else positions
         half_at, slope = pick(media.half_at, columns), pick(media.slope, columns)
         parts.append((positions, saturate(kind, pick(v, positions), half_at, slope)))
     return join(parts)
 
 
-def steepest_input(form: Form, media: Media) -> Array:
+def steepest_input(kinds: Sequence[str], media: Media) -> Array:
     """v [C] at which each channel's curve is steepest."""
-    points = [steepest_at(c.saturation, media.half_at[i], media.slope[i]) for i, c in enumerate(form.channels)]
-    return jnp.stack(points)
+    return jnp.stack([steepest_at(kind, media.half_at[i], media.slope[i]) for i, kind in enumerate(kinds)])
 
 
 def respond(
-    form: Form, media: Media, memory: Array, lever: Array, weeks: Array, organic: Array, demand: Array | None = None
+    form: Form, media: Media, memory: Array, lever: Array, weeks: Array, organic: Array,
+    frozen: tuple[Array, Array] | None = None, known: Array | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """What a stretch of levers buys and brings.
 
@@ -95,13 +96,16 @@ def respond(
         Positions in the P+N weeks.
     organic : array [n, G]
         Demand without media, KPI units.
-    demand : array [n, G, C], optional
-        Frozen demand of bought channels; by default it follows the contributions of this stretch.
+    frozen : (flag, demand [n, G, C]), optional
+        Where the flag is set, demand of bought channels is this one; else it follows the
+        contributions of this stretch.
+    known : array [n, G, C], optional
+        Contributions of set channels, where the caller has them already.
 
     Returns
     -------
-    contribution, paid, demand : arrays [n, G, C]
-    memory : array [L-1, G, C]
+    contribution, paid, demand, entering : arrays [n, G, C]
+        `entering` is what enters the kernels: what :func:`remember` keeps.
     """
     contribution: dict[int, Array] = {}
     paid: dict[int, Array] = {}
@@ -112,13 +116,16 @@ def respond(
         spent = pick(lever, columns)
         if stage.bought:
             (c,) = stage.channels
-            if demand is None:
-                brought = sum((contribution[f] for f in form.channels[c].follows), jnp.zeros_like(organic))
-                wanted[c] = media.wish[weeks, :, c] * (1.0 + brought / organic) ** media.halo[c]
-            else:
-                wanted[c] = demand[..., c]
+            brought = sum((contribution[f] for f in form.channels[c].follows), jnp.zeros_like(organic))
+            wanted[c] = media.wish[weeks, :, c] * (1.0 + brought / organic) ** media.halo[c]
+            if frozen is not None:
+                wanted[c] = jnp.where(frozen[0], frozen[1][..., c], wanted[c])
             # at the cap exactly, one more unit of cap buys nothing: the slope from above
             spent = jnp.where(spent < wanted[c][..., None], spent, wanted[c][..., None])
+        if known is not None and not stage.bought:
+            for i, c in enumerate(columns):
+                contribution[c], paid[c], inputs[c], wanted[c] = known[..., c], spent[..., i], spent[..., i], jnp.zeros_like(organic)
+            continue
         weights, before, scale = (pick(part, columns) for part in (media.weights, memory, media.scale))
         if stage.settles_first:
             entering = curve(form, media, columns, spent / scale)
@@ -132,11 +139,13 @@ def respond(
             wanted.setdefault(c, jnp.zeros_like(effect[..., i]))
     order = range(len(form.channels))
     stack = lambda parts: jnp.stack([parts[c] for c in order], axis=-1)  # noqa: E731
-    return stack(contribution), stack(paid), stack(wanted), remember(memory, stack(inputs))
+    return stack(contribution), stack(paid), stack(wanted), stack(inputs)
 
 
-def media_of(form: Form, noise: Noise, plan: Array, index: Array, share: Array, allot: Array, effect: Array, organic: Array) -> Media:
-    """Numbers of the physics, effect scales solved on the planned path.
+def media_of(
+    form: Form, noise: Noise, plan: Array, index: Array, share: Array, allot: Array, effect: Array, organic: Array
+) -> tuple[Media, tuple[Array, Array, Array, Array]]:
+    """Numbers of the physics, effect scales solved on the planned path; and that path's response.
 
     Parameters
     ----------
@@ -165,9 +174,13 @@ def media_of(form: Form, noise: Noise, plan: Array, index: Array, share: Array, 
         weights=jnp.stack(weights, axis=-1), scale=jnp.stack(scale) * share[:, None], half_at=jnp.stack(half_at),
         slope=jnp.stack(slope), beta=jnp.stack(beta), spread=effect * share[:, None], halo=jnp.stack(halo), wish=wish,
     )  # fmt: skip
-    if not any(channel.by_roas for channel in form.channels):
-        return media
-    return media._replace(beta=solved_beta(form, noise, media, allot * plan[:, None, :], organic))
+    lever, empty, weeks = allot * plan[:, None, :], jnp.zeros((form.lags - 1, *allot.shape)), jnp.arange(form.total)
+    if form.buys:
+        media = media._replace(beta=settled_beta(form, noise, media, lever, organic))
+        return media, respond(form, media, empty, lever, weeks, organic)
+    contribution, *rest = respond(form, media, empty, lever, weeks, organic)
+    factor = roas_factor(form, noise, media, contribution, lever, rest[-1])
+    return media._replace(beta=media.beta * factor), (contribution * factor, *rest)
 
 
 def wishes(form: Form, noise: Noise, index: Array, allot: Array) -> Array:
@@ -191,50 +204,72 @@ def typical(channel: ChannelForm, spent: Array) -> Array:
     return jnp.where(active > 0, active, 1.0)
 
 
-def solved_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: Array) -> Array:
-    """Effect scales [C] that give each channel its ROAS on the planned path.
+def wanted_kpi(form: Form, noise: Noise, paid: Array) -> Array:
+    """KPI [C] that gives each channel its ROAS on money paid [C]; NaN where the effect is given."""
+    roas = [noise.numbers.get(f"channels.{c.name}.roas", jnp.nan) for c in form.channels]
+    return jnp.stack([jnp.asarray(r, dtype=paid.dtype) for r in roas]) * paid / noise.numbers["kpi.value"]
 
-    Leave-one-out, decision-held, over the panel and its tail; jointly by fixed point, because a
-    channel that brings search demand is paid for that too. Without bought channels the first
-    step is exact.
+
+def scaled_to(wanted: Array, effect: Array) -> Array:
+    """Factor [C] that turns an effect into the wanted one; 0 without an effect, 1 where it is given."""
+    ratio = jnp.where(effect != 0, wanted / jnp.where(effect != 0, effect, 1.0), 0.0)
+    return jnp.where(jnp.isnan(wanted), 1.0, ratio)
+
+
+def roas_factor(form: Form, noise: Noise, media: Media, contribution: Array, lever: Array, entering: Array) -> Array:
+    """Effect scale factors [C] of a world whose channels do not interact.
+
+    The effect of the panel's levers: their own response, and its tail with all levers zero, less
+    what the pre-history alone would have brought.
     """
-    total, count = form.pre + form.weeks, len(form.channels)
-    t = noise.given["t"]
+    start, stop = form.pre, form.pre + form.weeks
+    lags = form.lags - 1
+
+    def faded(at: int, weeks: int) -> Array:  # what the weeks before `at` still bring in the next ones
+        if weeks == 0:
+            return jnp.zeros(len(form.channels))
+        memory = jnp.concatenate([jnp.zeros((lags, *entering.shape[1:])), entering[:at]])[at:]
+        silent = jnp.zeros((weeks, *entering.shape[1:]))
+        return respond(form, media, memory, silent, jnp.arange(weeks), jnp.ones(silent.shape[:2]))[0].sum((0, 1))
+
+    effect = contribution[start:stop].sum((0, 1)) + faded(stop, min(lags, form.tail)) - faded(start, min(lags, form.weeks + form.tail))
+    return scaled_to(wanted_kpi(form, noise, lever[start:stop].sum((0, 1))), effect)
+
+
+def settled_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: Array) -> Array:
+    """Effect scales [C] of a world with bought channels, jointly by fixed point.
+
+    Leave-one-out, decision-held, over the panel and its tail: a channel that brings search
+    demand is credited with what search then sells.
+    """
+    count, t = len(form.channels), noise.given["t"]
+    panel = (t >= 0) & (t < form.weeks)
     factual = jnp.where((t < form.weeks)[:, None, None], lever, 0.0)
-    kept = jnp.where(((t >= 0) & (t < form.weeks))[:, None] * jnp.eye(count)[:, None, :] > 0, 0.0, 1.0)  # [C, P+N, C]
+    kept = jnp.where(panel[:, None] * jnp.eye(count)[:, None, :] > 0, 0.0, 1.0)  # [C, P+N, C]
     counted = ((t >= 0) & (t < form.weeks + form.tail))[:, None, None]
-    empty = jnp.zeros((form.lags - 1, *lever.shape[1:]))
-    weeks = jnp.arange(form.total)
-    by_roas = jnp.array([channel.by_roas for channel in form.channels])
-    wanted = jnp.stack([noise.numbers.get(f"channels.{c.name}.roas", jnp.zeros(())) for c in form.channels])
+    empty, weeks = jnp.zeros((form.lags - 1, *lever.shape[1:])), jnp.arange(form.total)
 
-    def brought(beta: Array, arm: Array) -> tuple[Array, Array]:
-        contribution, paid, *_ = respond(form, media._replace(beta=beta), empty, arm, weeks, organic)
-        return jnp.where(counted, contribution, 0.0).sum((0, 1)), paid[form.pre : total].sum((0, 1))
+    def own(arm: Array) -> Array:  # set channels at effect scale 1: no need to repeat them every round
+        return respond(form, media._replace(beta=jnp.ones(count)), empty, arm, weeks, organic)[0]
 
-    def next_beta(beta: Array) -> Array:
-        whole, paid = brought(beta, factual)
-        if form.buys:
-            parts = jax.lax.map(lambda keep: brought(beta, factual * keep[:, None, :])[0].sum(), kept)
-            effect = whole.sum() - parts
-        else:
-            off = brought(beta, factual * jnp.where((t >= 0)[:, None, None], 0.0, 1.0))[0]
-            effect = whole - off
-        target = wanted * paid / noise.numbers["kpi.value"]
-        ratio = jnp.where(effect != 0, target / jnp.where(effect != 0, effect, 1.0), 0.0)
-        return jnp.where(by_roas, beta * ratio, beta)
+    unit, without = own(factual), own(factual * jnp.where(panel, 0.0, 1.0)[:, None, None])
 
-    first = next_beta(media.beta)
-    if not form.buys:
-        return first
-
-    def unsettled(carried: tuple[Array, Array, Array]) -> Array:
-        beta, change, rounds = carried
-        return (change > 1e-14) & (rounds < 200)
+    def brought(beta: Array, keep: Array) -> tuple[Array, Array]:
+        scaled, arm = media._replace(beta=beta), factual * keep[:, None, :]
+        known = beta * jnp.where(keep.min(axis=0) > 0, unit, without)
+        contribution, paid, *_ = respond(form, scaled, empty, arm, weeks, organic, known=known)
+        return jnp.where(counted, contribution, 0.0).sum(), jnp.where(panel[:, None, None], paid, 0.0).sum((0, 1))
 
     def settle(carried: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         beta, _, rounds = carried
-        new = next_beta(beta)
+        whole, paid = brought(beta, jnp.ones_like(kept[0]))
+        effect = whole - jax.lax.map(lambda keep: brought(beta, keep)[0], kept)
+        new = beta * scaled_to(wanted_kpi(form, noise, paid), effect)
         return new, jnp.max(jnp.abs(new - beta) / jnp.maximum(jnp.abs(new), 1e-300)), rounds + 1
 
-    return jax.lax.while_loop(unsettled, settle, (first, jnp.ones(()), jnp.zeros((), jnp.int32)))[0]
+    def unsettled(carried: tuple[Array, Array, Array]) -> Array:
+        return (carried[1] > 1e-14) & (carried[2] < 200)
+
+    if not any(channel.by_roas for channel in form.channels):
+        return media.beta
+    return jax.lax.while_loop(unsettled, settle, (media.beta, jnp.ones(()), jnp.zeros((), jnp.int32)))[0]

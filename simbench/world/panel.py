@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import numpy as np
 
 from simbench.world import demand, spend
 from simbench.estimands import Effects
-from simbench.transforms import autoregressive, carry
+from simbench.transforms import autoregressive, carry, remember
 from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain
 from simbench.world.forms import Form
 from simbench.world.media import Media, curve, media_of, respond, wishes
@@ -87,25 +87,25 @@ def media_mechanism(form: Form) -> Mechanism:
 
     def init(noise: Noise, told: Told) -> tuple[dict[str, Any], Told]:
         parts = (told[key] for key in ("plan", "index", "share", "allot", "effect", "organic"))
-        media = media_of(form, noise, *parts)
+        media, planned = media_of(form, noise, *parts)
         memory = jnp.zeros((form.lags - 1, form.geos, len(form.channels)))
-        contribution, *_ = respond(form, media, memory, told["planned"], jnp.arange(form.total), told["organic"])
-        return {"media": media, "memory": memory}, {"planned_media": contribution.sum(axis=-1)}
+        return {"media": media, "memory": memory}, {"planned_media": planned}
 
     def step(slot: dict[str, Any], signals: Told) -> tuple[dict[str, Any], Told]:
-        contribution, paid, wanted, memory = respond(
+        contribution, paid, wanted, entering = respond(
             form, slot["media"], slot["memory"], signals["lever"], signals["weeks"], signals["organic"], signals["frozen"]
         )
-        return {**slot, "memory": memory}, {"contribution": contribution, "paid": paid, "wanted": wanted}
+        after = {**slot, "memory": remember(slot["memory"], entering)}
+        return after, {"contribution": contribution, "paid": paid, "wanted": wanted, "entering": entering}
 
-    return Mechanism("media", init, step, needs=("lever", "organic"), gives=("contribution", "paid", "wanted"))
+    return Mechanism("media", init, step, needs=("lever", "organic"), gives=("contribution", "paid", "wanted", "entering"))
 
 
 def kpi_mechanism(form: Form) -> Mechanism:
     """Mean and observed KPI; remembers what the rules look at."""
 
     def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
-        planned = (told["base"] + told["planned_media"]).sum(axis=-1)[form.pre : form.pre + form.weeks]
+        planned = (told["base"] + told["planned_media"][0].sum(axis=-1)).sum(axis=-1)[form.pre : form.pre + form.weeks]
         reference, size = planned.mean(), noise.numbers[f"noise.{form.noise_by}"]
         if form.noise_by == "share":
             sd = size * reference
@@ -146,7 +146,7 @@ def world_of(form: Form) -> World:
     def stretch(state: State, lever: Array, frozen: Array | None = None) -> tuple[State, Observation]:
         weeks = state["week"] + jnp.arange(lever.shape[0])
         after, s = advance(state, {"weeks": weeks, "lever": lever, "frozen": frozen})
-        return after, Observation(lever, s["paid"], s["kpi"], s["mean"], s["base"], s["contribution"], s["wanted"])
+        return after, Observation(lever, s["paid"], s["kpi"], s["mean"], s["base"], s["contribution"], s["wanted"], s["entering"])
 
     def step(state: State, lever: Array) -> tuple[State, Observation]:
         after, week = stretch(state, lever[None])
@@ -159,12 +159,48 @@ def world_of(form: Form) -> World:
         lever = seen_.planned[seen_.week]
         return lever * spend.reaction(form, seen_.rules, seen_) if form.feedback else lever
 
-    def start(noise: Noise) -> State:
-        state = init(noise)
-        told = {key: state["told"][key] for key in ("planned", "controls", "population", "share", "allot")}
-        return {**state, "told": told}
+    return World(init, plan, step, stretch, seen, None if form.buys else effects_of(form))
 
-    return World(start, plan, step, stretch, seen, None if form.buys else effects_of(form))
+
+def undisturbed(form: Form, state: State, weeks: int) -> Observation:
+    """The first weeks of a world whose advertiser follows the plan: computed by init already."""
+    contribution, paid, wanted, entering = (x[:weeks] for x in state["told"]["planned_media"])
+    signals = {"weeks": jnp.arange(weeks), "base": state["demand"]["base"][:weeks], "contribution": contribution}
+    _, told = kpi_mechanism(form).step(state["kpi"], signals)
+    lever = state["told"]["planned"][:weeks]
+    return Observation(lever, paid, told["kpi"], told["mean"], signals["base"], contribution, wanted, entering)
+
+
+class Memory(NamedTuple):
+    """All of a state that time changes."""
+
+    week: Array
+    entering: Array  #: [L-1, G, C] kernel inputs of the last weeks
+    recent: Array  #: [M] observed national KPI of the last weeks
+
+
+def memory_at(form: Form, state: State, path: Observation, week: int) -> Memory:
+    """The memory before position `week` of a path that began in `state` at position 0."""
+    past = jnp.concatenate([state["media"]["memory"], path.entering[:week]])[week:]
+    recent = jnp.concatenate([state["kpi"]["recent"], path.kpi[:week].sum(axis=-1)])[-form.memory :]
+    return Memory(jnp.asarray(week, jnp.int32), past, recent)
+
+
+def at(state: State, memory: Memory) -> State:
+    """The same world at another moment."""
+    return {
+        **state, "week": memory.week, "media": {**state["media"], "memory": memory.entering},
+        "kpi": {**state["kpi"], "recent": memory.recent},
+    }  # fmt: skip
+
+
+#: What the chain's mechanisms told each other that a drawn state must keep.
+KEPT = ("planned", "population", "share", "allot")
+
+
+def kept(state: State) -> State:
+    """A state without what only `init` needed."""
+    return {**state, "told": {key: state["told"][key] for key in KEPT}}
 
 
 def redrawn(form: Form, state: State, noise: Noise) -> State:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import factorial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,16 +21,17 @@ from simbench import briefs, ids
 from simbench.blocks import in_blocks
 from simbench.briefs import ProblemSpec, Spec
 from simbench.errors import BadInput
-from simbench.estimands import Mean, answer, answer_additive, within
+from simbench.estimands import answer, answer_additive, late_effect, within
 from simbench.records import Answers, Brief, Future, Labels, Panel, Questions, Reading, Sizes, Truth
 from simbench.world.base import Noise, Observation, State, World, edited, rollout
 from simbench.world.forms import Form, calendar_of, form_of, given_of, innovations_of, numbers_of
-from simbench.world.panel import world_of
+from simbench.world.panel import Memory, at, kept, memory_at, undisturbed, world_of
 from simbench.world.scenario import Scenario, family, read_scenario
 from simbench.world.worth import Book, book_of, optima_of
 
 Array = Any
 
+FrozenMean = Callable[[Array, Array, Any], tuple[Array, Array]]  #: (scale, add, frozen) -> (mu, paid)
 #: Exact Shapley values need 2^C counterfactuals a window.
 SHAPLEY_CHANNELS = 8
 LANES = 16
@@ -73,22 +75,18 @@ class Secret(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def draw_program(form: Form) -> Callable[[Noise], tuple[State, State, Observation, Array]]:
-    """Compiled: a block of noise -> states at week 0 and at the origin, path, controls."""
+def draw_program(form: Form) -> Callable[[Noise], tuple[State, Memory, Observation, Array]]:
+    """Compiled: a block of noise -> state at week 0, memory at the origin, path, controls."""
     world, seen_weeks = world_of(form), form.pre + form.weeks + form.holdout
 
-    def run(noise: Noise) -> tuple[State, State, Observation, Array]:
+    def run(noise: Noise) -> tuple[State, Memory, Observation, Array]:
         state = world.init(noise)
-        controls = state["told"]["controls"]
         if form.feedback:
-            lever = rollout(world, state, world.plan, seen_weeks)[1].lever
+            path = world.stretch(state, rollout(world, state, world.plan, seen_weeks)[1].lever)[1]
         else:
-            lever = state["told"]["planned"][:seen_weeks]
-        start, before = world.stretch(state, lever[: form.pre])
-        now, panel = world.stretch(start, lever[form.pre : form.pre + form.weeks])
-        _, after = world.stretch(now, lever[form.pre + form.weeks :])
-        path = jax.tree.map(lambda *parts: jnp.concatenate(parts), before, panel, after)
-        return start, now, path, controls
+            path = undisturbed(form, state, seen_weeks)
+        start, now = (memory_at(form, state, path, week) for week in (form.pre, form.pre + form.weeks))
+        return at(kept(state), start), now, path, state["told"]["controls"]
 
     return jax.jit(jax.vmap(run, in_axes=(Noise(0, 0, None),)))
 
@@ -147,8 +145,9 @@ def draw(
     noise = noise_of(scenario, form, numbers, master)
     batched = (Noise(noise.numbers, noise.innovations, {}),)
     program = draw_program(form)
-    start, now, path, controls = in_blocks(lambda n: program(Noise(n.numbers, n.innovations, noise.given)), batched)
+    start, memory, path, controls = in_blocks(lambda n: program(Noise(n.numbers, n.innovations, noise.given)), batched)
     refuse_impossible(scenario, numbers, path)
+    now = at(start, memory)
     keys = tuple(ids.stream_bytes(master, family(scenario), r, "search") for r in numbers)
     secret = Secret(form, noise, keys, start, now, path)
     brief = brief_of(scenario, form, noise, now, path, controls)
@@ -244,22 +243,22 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
 # --- truth
 
 
-def held_mean(world: World, form: Form, state: State, factual: Array, *, frozen: bool) -> Mean:
-    """mu under edited levers, all others held; `frozen` freezes the demand of bought channels too."""
-    demand = world.stretch(state, factual)[1].demand if frozen else None
+def held_mean(world: World, state: State, factual: Array) -> FrozenMean:
+    """mu under edited levers, all others held; where `frozen`, the demand of bought channels too."""
+    demand = world.stretch(state, factual)[1].demand
 
-    def mean(scale: Array, add: Array) -> tuple[Array, Array]:
-        path = world.stretch(state, scale * factual + add, demand)[1]
+    def mean(scale: Array, add: Array, frozen: Array) -> tuple[Array, Array]:
+        path = world.stretch(state, scale * factual + add, None if frozen is False else (frozen, demand))[1]
         return path.mean, path.paid
 
     return mean
 
 
-def responding_mean(world: World, form: Form, state: State, periods: int) -> Mean:
+def responding_mean(world: World, form: Form, state: State, periods: int) -> FrozenMean:
     """mu when the advertiser's rules run on the KPI of the edited arm, with the same noise."""
     before = jnp.zeros((form.pre, form.geos, len(form.channels)))
 
-    def mean(scale: Array, add: Array) -> tuple[Array, Array]:
+    def mean(scale: Array, add: Array, frozen: Array) -> tuple[Array, Array]:
         policy = edited(world.plan, jnp.concatenate([before, scale]), jnp.concatenate([before, add]))
         path = rollout(world, state, policy, periods)[1]
         return path.mean, path.paid
@@ -267,35 +266,8 @@ def responding_mean(world: World, form: Form, state: State, periods: int) -> Mea
     return mean
 
 
-def reading(mean: Mean, questions: Questions, origin: int, shape: tuple[int, int, int]) -> Reading:
-    """Contribution and marginal [W, C] of one mean, by the definitions of `estimands.answer`."""
-    periods, geos, channels = shape
-    weeks, past = jnp.arange(periods), within(jnp.arange(periods), 0, origin)
-    whole = jnp.broadcast_to(past[:, None, None], shape)
-    still = jnp.zeros(shape)
-    factual = mean(whole, still)[0]
-
-    def effect(lane: tuple[Array, Array]) -> tuple[Array, Array]:
-        window, channel = lane
-        inside = within(weeks, window[0], window[1])[:, None, None] * jax.nn.one_hot(channel, channels)
-        counted = within(weeks, window[0], window[1] + questions.sizes.tail)
-        off = mean(whole * (1.0 - inside), still)[0]
-        _, (mu, paid) = jax.jvp(lambda s: mean(s, still), (whole,), (whole * inside,))
-        bought = (paid * inside).sum()
-        gained = (mu.sum(axis=-1) * counted).sum()
-        contribution = ((factual - off).sum(axis=-1) * counted).sum()
-        return contribution, jnp.where(bought > 0, gained / jnp.where(bought > 0, bought, 1.0), jnp.nan)
-
-    count = questions.windows.shape[0]
-    lanes = (jnp.repeat(questions.windows, channels, axis=0), jnp.tile(jnp.arange(channels), count))
-    contribution, marginal = jax.lax.map(effect, lanes, batch_size=LANES)
-    return Reading(contribution.reshape(count, channels), marginal.reshape(count, channels))
-
-
 def coalitions(channels: int) -> tuple[np.ndarray, np.ndarray]:
     """All subsets [2^C, C] and the exact Shapley weights [C, 2^C] of their values."""
-    from math import factorial
-
     subsets = (np.arange(2**channels)[:, None] >> np.arange(channels)) & 1
     size = subsets.sum(axis=1)
     joining = np.array([factorial(s) * factorial(channels - s - 1) for s in range(channels)]) / factorial(channels)
@@ -303,77 +275,98 @@ def coalitions(channels: int) -> tuple[np.ndarray, np.ndarray]:
     return subsets, weights
 
 
-def shapley_of(mean: Mean, questions: Questions, origin: int, shape: tuple[int, int, int]) -> tuple[Array | None, Array]:
-    """Shapley values [W, C] (None beyond `SHAPLEY_CHANNELS`) and the all-off effect [W]."""
+class History(NamedTuple):
+    """Truth about windows of the past."""
+
+    readings: tuple[Reading, ...]  #: one a flag asked for
+    paid: Array  #: [W, C]
+    shapley: Array | None  #: [W, C]
+    all_off: Array  #: [W]
+    cut_off: Array  #: [W, C]
+
+
+def history_of(mean: FrozenMean, questions: Questions, origin: int, shape: tuple[int, int, int], flags: tuple[bool, ...]) -> History:
+    """Contribution and marginal under each flag, Shapley values, all-off, what the tail cuts off.
+
+    All counterfactuals are lanes of one program, all derivatives of another: a window and channel
+    switched off, and every coalition of channels. Definitions as in `estimands.answer`.
+    """
     periods, geos, channels = shape
-    weeks, past = jnp.arange(periods), within(jnp.arange(periods), 0, origin)
+    weeks, past, windows = jnp.arange(periods), within(jnp.arange(periods), 0, origin), questions.windows
+    count, tail, each = windows.shape[0], questions.sizes.tail, jnp.eye(channels)
+    inside = jax.vmap(lambda w: within(weeks, w[0], w[1]))(windows)  # [W, N]
+    counted = jax.vmap(lambda w: within(weeks, w[0], w[1] + tail))(windows)
+    late = jax.vmap(lambda w: within(weeks, w[1] + tail, periods))(windows)
     exact = channels <= SHAPLEY_CHANNELS
-    subsets, weights = coalitions(channels) if exact else (np.stack([np.zeros(channels), np.ones(channels)]), None)
+    subsets, weights = coalitions(channels) if exact else (np.zeros((1, channels)), None)
     still = jnp.zeros(shape)
 
-    def worth(window: Array) -> Array:
-        inside, counted = within(weeks, window[0], window[1]), within(weeks, window[0], window[1] + questions.sizes.tail)
+    def switched(on: Array) -> Array:  # on [..., C] in every window -> scale [W, ..., N, C]
+        return jax.vmap(lambda w: past[:, None] * (1.0 - w[:, None] * (1.0 - on[..., None, :])))(inside)
 
-        def value(on: Array) -> Array:
-            scale = past[:, None] * (1.0 - inside[:, None] * (1.0 - on))
-            return (mean(jnp.broadcast_to(scale[:, None, :], shape), still)[0].sum(axis=-1) * counted).sum()
+    off = switched(1.0 - each).reshape(-1, periods, channels)
+    teams = switched(jnp.asarray(subsets, dtype=past.dtype)).reshape(-1, periods, channels)
+    scales = jnp.concatenate([jnp.broadcast_to(past[:, None], (1, periods, channels)), *[off] * len(flags), teams])
+    frozen = np.repeat([False, *flags, False], [1, *[len(off)] * len(flags), len(teams)])
 
-        return jax.lax.map(value, jnp.asarray(subsets, dtype=past.dtype), batch_size=LANES)
+    def total(lane: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+        mu, paid = mean(jnp.broadcast_to(lane[0][:, None, :], shape), still, lane[1])
+        return counted @ mu.sum(axis=-1), late @ mu.sum(axis=-1), inside @ paid.sum(axis=1)
 
-    values = jax.lax.map(worth, questions.windows)
-    return (values @ weights.T if weights is not None else None), values[:, -1] - values[:, 0]
+    kpi, later, money = jax.lax.map(total, (scales, jnp.asarray(frozen)), batch_size=LANES)
+    own = jnp.arange(count)
+
+    def of_window(x: Array, first: int, arms: int) -> Array:  # lanes [W * arms] from `first` -> [W, arms]
+        return x[first : first + count * arms].reshape(count, arms, count)[own, :, own]
+
+    def slope(lane: tuple[Array, Array, Array]) -> Array:
+        window, channel, frozen = lane
+        push = jnp.broadcast_to((inside[window][:, None] * jax.nn.one_hot(channel, channels))[:, None, :], shape)
+        whole = jnp.broadcast_to(past[:, None, None], shape)
+        _, (mu, paid) = jax.jvp(lambda s: mean(s, still, frozen), (whole,), (push,))
+        bought = (paid * push).sum()
+        return jnp.where(bought > 0, counted[window] @ mu.sum(axis=-1) / jnp.where(bought > 0, bought, 1.0), jnp.nan)
+
+    grid = np.stack(np.meshgrid(np.arange(len(flags)), np.arange(count), np.arange(channels), indexing="ij"), -1).reshape(-1, 3)
+    lanes = (jnp.asarray(grid[:, 1]), jnp.asarray(grid[:, 2]), jnp.asarray(np.array(flags)[grid[:, 0]]))
+    marginal = jax.lax.map(slope, lanes, batch_size=LANES).reshape(len(flags), count, channels)
+    readings = tuple(
+        Reading(kpi[0][:, None] - of_window(kpi, 1 + i * len(off), channels), marginal[i]) for i in range(len(flags))
+    )
+    values = of_window(kpi, 1 + len(flags) * len(off), len(subsets))
+    return History(
+        readings, money[0], values @ weights.T if weights is not None else None, kpi[0] - values[:, 0],
+        later[0][:, None] - of_window(later, 1, channels),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
 def history_program(form: Form) -> Callable[..., tuple[Answers, Reading, Reading, Array, Array | None, Array, Array]]:
-    """Compiled: (state at week 0, factual levers, questions, context) of a block -> its answers."""
-    world = world_of(form)
-    periods = form.weeks + form.future
+    """Compiled: (state at week 0, levers of the panel, questions, context) of a block -> its answers."""
+    world, periods = world_of(form), form.weeks + form.future
     shape = (periods, form.geos, len(form.channels))
 
     def run(state: State, lever: Array, questions: Questions, context: Any) -> Any:
         factual = jnp.concatenate([lever, jnp.zeros((form.future, *lever.shape[1:]))])
-        held = held_mean(world, form, state, factual, frozen=False)
-        inside = jax.vmap(lambda w: within(jnp.arange(periods), w[0], w[1]))(questions.windows)
         if world.effects is not None:
-            weeks = form.pre + jnp.arange(periods)
-            answers = answer_additive(world.effects(state, weeks), factual, questions, context, form.weeks)
-            primary = Reading(answers.contribution, answers.marginal)
-            paid, shapley, all_off = factual, answers.contribution, answers.contribution.sum(axis=-1)
-            path_held = primary
+            effects = world.effects(state, form.pre + jnp.arange(periods))
+            answers = answer_additive(effects, factual, questions, context, form.weeks)
+            primary = path_held = Reading(answers.contribution, answers.marginal)
+            shapley, all_off = answers.contribution, answers.contribution.sum(axis=-1)
+            inside = jax.vmap(lambda w: within(jnp.arange(periods), w[0], w[1]))(questions.windows)
+            paid = jnp.einsum("wn,ngc->wc", inside, factual)
+            later = late_effect(effects, factual, questions) if form.lags - 1 > form.tail else jnp.zeros_like(paid)
         else:
-            answers = answer(held, questions, context, form.weeks, periods)
-            primary = Reading(answers.contribution, answers.marginal)
-            paid = held(jnp.broadcast_to(within(jnp.arange(periods), 0, form.weeks)[:, None, None], shape), jnp.zeros(shape))[1]
-            shapley, all_off = shapley_of(held, questions, form.weeks, shape)
-            path_held = reading(held_mean(world, form, state, factual, frozen=True), questions, form.weeks, shape)
+            mean = held_mean(world, state, factual)
+            answers = answer(lambda scale, add: mean(scale, add, False), questions, context, form.weeks, periods)
+            (primary, path_held), paid, shapley, all_off, later = history_of(mean, questions, form.weeks, shape, (False, True))
+        responding = primary
         if form.feedback:
-            responding = reading(responding_mean(world, form, state, periods), questions, form.weeks, shape)
-        else:
-            responding = primary
-        spent = jnp.einsum("wn,ngc->wc", inside, paid)
-        late = cut_off(held, questions, form.weeks, shape)
-        return answers, responding, path_held, spent, shapley, all_off, late
+            answering = responding_mean(world, form, state, periods)
+            (responding,) = history_of(answering, questions, form.weeks, shape, (False,)).readings
+        return answers, responding, path_held, paid, shapley, all_off, later
 
     return jax.jit(jax.vmap(run))
-
-
-def cut_off(mean: Mean, questions: Questions, origin: int, shape: tuple[int, int, int]) -> Array:
-    """Effect [W, C] that arrives after the tail and before the simulation ends."""
-    periods, geos, channels = shape
-    weeks, past = jnp.arange(periods), within(jnp.arange(periods), 0, origin)
-    whole, still = jnp.broadcast_to(past[:, None, None], shape), jnp.zeros(shape)
-    factual = mean(whole, still)[0].sum(axis=-1)
-
-    def late(lane: tuple[Array, Array]) -> Array:
-        window, channel = lane
-        inside = within(weeks, window[0], window[1])[:, None, None] * jax.nn.one_hot(channel, channels)
-        off = mean(whole * (1.0 - inside), still)[0].sum(axis=-1)
-        return ((factual - off) * within(weeks, window[1] + questions.sizes.tail, periods)).sum()
-
-    count = questions.windows.shape[0]
-    lanes = (jnp.repeat(questions.windows, channels, axis=0), jnp.tile(jnp.arange(channels), count))
-    return jax.lax.map(late, lanes, batch_size=LANES).reshape(count, channels)
 
 
 def book_in(secret: Secret, brief: Brief) -> Book:

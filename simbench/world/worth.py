@@ -21,7 +21,7 @@ from simbench.blocks import in_blocks, in_float64
 from simbench.errors import BadInput
 from simbench.estimands import by_unit, direction, lever_levels, plan_of, response_plans
 from simbench.records import Answers, Brief, Optimum, Problem
-from simbench.transforms import carry
+from simbench.transforms import carry, join, pick
 from simbench.world.base import Noise, State
 from simbench.world.forms import FUTURES, Form
 from simbench.world.media import Media, curve, respond, steepest_input
@@ -30,6 +30,9 @@ from simbench.world.panel import redrawn
 Array = Any
 #: Optimum and upper bound must agree to this share of the status quo's media spend.
 TOLERANCE = 1e-6
+#: The global search of a world whose channels interact: random amounts screened on a few futures,
+#: and how many of them are climbed from on all.
+SCREENED, GLANCE, CLIMBED = 512, 8, 4
 
 
 class Futures(NamedTuple):
@@ -113,78 +116,71 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
     In a world with bought channels the cells are those of an *upper bound* of the worth: demand
     as if every other channel spent its most for the KPI, and its least for the bill.
     """
-    channels = tuple(range(len(form.channels)))
-    first = np.array([c.settles_first for c in form.channels])
     span = form.horizon + form.tail
     padding = ((0, form.tail), (0, 0), (0, 0))
-    is_bought = np.array([c.bought for c in form.channels])
+    parts = [tuple(i for i, c in enumerate(form.channels) if c.bought is bought) for bought in (False, True)]
 
-    def run(futures: Futures, problem: Problem, worth: Array, levels: Array) -> tuple[Array, Array, Array, Array]:
-        media, weeks = futures.media, jnp.arange(span)
-        size, peak = media.beta * media.spread, steepest_input(form, media)
-        nothing = jnp.zeros_like(futures.memory)
+    def cells_of(columns: tuple[int, ...], futures: Futures, problem: Problem, worth: Array, levels: Array, most: Array, least: Array) -> tuple[Array, ...]:
+        """Cells [K or K-1, G, columns] under demand between `least` and `most` [Q, G, C]."""
+        media = jax.tree.map(lambda x: pick(x, columns), futures.media._replace(wish=most))
+        first = np.array([form.channels[c].settles_first for c in columns])
+        memory, size = pick(futures.memory, columns), media.beta * media.spread
+        per_unit, base, most, least = (
+            pick(x, columns)
+            for x in (jnp.pad(direction(problem.unit, problem.weight), padding), jnp.pad(problem.base, padding), most, least)
+        )
+        peak = steepest_input([form.channels[c].saturation for c in columns], media) * media.scale
 
-        def carried(memory: Array, x: Array) -> Array:
-            return jnp.where(first, x, carry(media.weights, memory, x)) if first.any() else carry(media.weights, memory, x)
+        def carried(before: Array, x: Array) -> Array:
+            return jnp.where(first, x, carry(media.weights, before, x)) if first.any() else carry(media.weights, before, x)
 
         def settled(s: Array) -> Array:
-            return jnp.where(first, carry(media.weights, nothing, s), s) if first.any() else s
+            return jnp.where(first, carry(media.weights, jnp.zeros_like(memory), s), s) if first.any() else s
 
         def response(x: Array) -> Array:
-            return size * curve(form, media, channels, x / media.scale)
+            return size * curve(form, media, columns, x / media.scale, whole=False)
 
         def slope(x: Array) -> Array:
             return jax.jvp(response, (x,), (jnp.ones_like(x),))[1]
 
-        steepest_x = jnp.broadcast_to(peak * media.scale, (form.geos, len(channels)))
+        def at(amount: Array) -> tuple[Array, ...]:  # amount [1, G, columns]
+            wanted = base + amount * per_unit
+            later = jnp.where(wanted < most, per_unit, 0.0)  # slopes of the input from above and from below
+            earlier = jnp.where(wanted > most, 0.0, per_unit)
+            x, push = carried(memory, jnp.minimum(wanted, most)), jnp.zeros_like(memory)
+            bill = jnp.minimum(wanted, least).sum(axis=0)
+            dearer = jnp.where(wanted < least, per_unit, 0.0).sum(axis=0)
+            cheaper = jnp.where(wanted > least, 0.0, per_unit).sum(axis=0)
+            return settled(response(x)).sum(axis=0), bill, x, carried(push, later), carried(push, earlier), dearer, cheaper
 
-        def future(most: Array, least: Array) -> tuple[Array, ...]:
-            """Cells under demand no higher than `most` and no lower than `least` [Q, G, C]."""
-            per_unit = jnp.pad(direction(problem), padding)
-            base = jnp.pad(problem.base, padding)
+        kpi, bill, x, after, before, dearer, cheaper = jax.vmap(at)(pick(lever_levels(problem.unit, levels), columns))
+        here = slope(x)
+        turning = slope(jnp.clip(peak, x[:-1], x[1:]))
+        largest = jnp.maximum(jnp.maximum(here[:-1], here[1:]), turning)
+        smallest = jnp.minimum(jnp.minimum(here[:-1], here[1:]), turning)
+        up = jnp.maximum(largest * after[:-1], largest * before[1:])
+        down = jnp.minimum(smallest * after[:-1], smallest * before[1:])
+        steep = worth * settled(up).sum(axis=1) - cheaper[1:]
+        flat = worth * settled(down).sum(axis=1) - dearer[:-1]
+        return worth * kpi - bill, worth * settled(here * after).sum(axis=1) - dearer, steep, flat
 
-            def at(amount: Array) -> tuple[Array, ...]:  # amount [1, G, C]
-                wanted = base + amount * per_unit
-                free = wanted < most
-                spent = jnp.where(is_bought & ~free, most, wanted)
-                later = jnp.where(is_bought & ~free, 0.0, per_unit)
-                earlier = jnp.where(is_bought & (wanted > most), 0.0, per_unit)
-                x = carried(futures.memory, spent)
-                bill = jnp.where(is_bought & (wanted >= least), least, wanted).sum(axis=0)
-                dearer = jnp.where(is_bought & (wanted >= least), 0.0, per_unit).sum(axis=0)
-                cheaper = jnp.where(is_bought & (wanted > least), 0.0, per_unit).sum(axis=0)
-                kpi = settled(response(x)).sum(axis=0)
-                return kpi, bill, x, carried(nothing, later), carried(nothing, earlier), dearer, cheaper
-
-            kpi, bill, x, after, before, dearer, cheaper = jax.vmap(at)(lever_levels(problem, levels))
-            here = slope(x)
-            net = worth * kpi - bill
-            rising = worth * settled(here * after).sum(axis=1) - dearer
-            low, high = x[:-1], x[1:]
-            turning = slope(jnp.clip(steepest_x, low, high))
-            largest = jnp.maximum(jnp.maximum(here[:-1], here[1:]), turning)
-            smallest = jnp.minimum(jnp.minimum(here[:-1], here[1:]), turning)
-            most_push, least_push = after[:-1], before[1:]
-            up = jnp.maximum(largest * most_push, largest * least_push)
-            down = jnp.minimum(smallest * least_push, smallest * most_push)
-            steep = worth * settled(up).sum(axis=1) - cheaper[1:]
-            flat = worth * settled(down).sum(axis=1) - dearer[:-1]
-            return tuple(by_unit(problem, part) for part in (net, rising, steep, flat))
-
-        if not form.buys:
-            endless = jnp.full((span, form.geos, len(channels)), jnp.inf)
-            value, rising, steep, flat = future(endless, endless)
-        else:
+    def run(futures: Futures, problem: Problem, worth: Array, levels: Array) -> tuple[Array, Array, Array, Array]:
+        endless = jnp.full((span, form.geos, len(form.channels)), jnp.inf)
+        found = [(parts[0], cells_of(parts[0], futures, problem, worth, levels, endless, endless))] if parts[0] else []
+        if parts[1]:
             def extremes(wish: Array, organic: Array) -> tuple[Array, Array]:
                 def demand(bound: Array) -> Array:
                     lever = jnp.pad(plan_of(problem, bound), padding)
-                    return respond(form, media._replace(wish=wish), futures.memory, lever, weeks, organic)[2]
+                    media = futures.media._replace(wish=wish)
+                    return respond(form, media, futures.memory, lever, jnp.arange(span), organic)[2]
 
                 return demand(problem.upper), demand(problem.lower)
 
-            most, least = jax.vmap(extremes)(media.wish[:, :span], futures.organic[:, :span])
-            value, rising, steep, flat = (x.mean(axis=0) for x in jax.lax.map(lambda d: future(*d), (most, least)))
-        return value.T, rising.T, steep.T, flat.T
+            most, least = jax.vmap(extremes)(futures.media.wish[:, :span], futures.organic[:, :span])
+            under = jax.lax.map(lambda d: cells_of(parts[1], futures, problem, worth, levels, *d), (most, least))
+            found.append((parts[1], tuple(x.mean(axis=0) for x in under)))
+        joined = (join([(columns, cells[i]) for columns, cells in found]) for i in range(4))
+        return tuple(by_unit(problem.unit, levels.shape[0], x).T for x in joined)  # type: ignore[return-value]
 
     return jax.jit(jax.vmap(run))
 
@@ -363,6 +359,11 @@ def optimum_of(book: Book, problem: Problem, response: Array, paid: Array | None
     )  # fmt: skip
 
 
+def some(futures: Futures, count: int) -> Futures:
+    """The first futures of one world: enough to tell good amounts from bad."""
+    return futures._replace(media=futures.media._replace(wish=futures.media.wish[:count]), organic=futures.organic[:count])
+
+
 def searched(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array) -> Array:
     """Best amounts [R, U] of worlds whose channels interact: multi-start and a global search."""
     gradient, screen = amounts_program(book.form), plans_program(book.form)
@@ -376,12 +377,12 @@ def searched(book: Book, problem: Problem, constraints: optimum.Constraints, rel
             return float(value), slope
 
         def look(many: Array, own: Any = own, ask: Any = ask, worth: Any = worth) -> Array:
-            kpi, paid = in_float64(screen, own, in_float64(plan_of, ask, many))
+            kpi, paid = in_float64(screen, some(own, GLANCE), in_float64(plan_of, ask, many))
             return (worth * kpi - paid).mean(axis=-1)
 
         starts = np.concatenate([optimum.project(problem.status_quo[[i]], limits), relaxed[[i]]])
         generator = ids.generator(book.keys[i])
-        solution = optimum.general(climb, limits, starts, np.inf, look, generator)
+        solution = optimum.general(climb, limits, starts, np.inf, look, generator, points=SCREENED, best=CLIMBED)
         best.append(np.asarray(solution.amounts).reshape(-1))
     return np.stack(best)
 

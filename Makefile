@@ -1,0 +1,67 @@
+# Every target sets up what it needs, once, in .venv. Assumed: Python 3.11 or newer with pip and venv.
+#   make test                  all tests
+#   make demo [CSV=my.csv]     the demonstration, optionally on your own weekly file
+#   make lint | bench          ruff and mypy | speed and memory
+#   make readme                put what `make demo` and `make test` print into README.md
+#   make lock                  renew constraints.txt from the newest versions that resolve
+
+SHELL := bash
+.DEFAULT_GOAL := test
+.DELETE_ON_ERROR:
+.PHONY: test demo lint bench readme lock clean
+
+# The first interpreter that is new enough; `make PYTHON=... test` overrides.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --compile
+# Byte-code makes every later start several times quicker; tables keep one width on every terminal.
+unexport PYTHONDONTWRITEBYTECODE
+export COLUMNS := 100
+
+test: .venv/.installed-test
+	@mkdir -p .cache
+	set -o pipefail; $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS) | tee .cache/test.txt
+
+demo: .venv/.installed-test
+	@mkdir -p .cache
+	set -o pipefail; $(BIN)/simbench demo $(if $(CSV),--csv "$(CSV)",| tee .cache/demo.txt)
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.installed-test
+	$(BIN)/python -m pytest -q --benchmark-enable $(ARGS) benchmarks
+
+readme: demo
+	$(BIN)/python tests/readme_samples.py write
+
+lock:
+	rm -rf .cache/lock
+	"$(PYTHON)" -m venv .cache/lock
+	.cache/lock/bin/python -m pip install --quiet --disable-pip-version-check ".[test,plot,dev]"
+	@printf '# Exact versions of core, plot, test and dev on Python 3.11; written by `make lock`.\n' > constraints.txt
+	.cache/lock/bin/python -m pip freeze --exclude simbench --exclude pip --exclude setuptools >> constraints.txt
+	rm -rf .cache/lock
+
+clean:
+	rm -rf .venv .cache build dist
+
+.venv/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "simbench needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3.11 test" >&2; \
+		exit 2; fi
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+		"simbench needs Python 3.11 or newer, $(PYTHON) is %d.%d: make PYTHON=/path/to/python3.11 test" % v[:2])'
+	"$(PYTHON)" -m venv --clear .venv
+
+.venv/.installed-test: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -c constraints.txt -e ".[test,plot]"
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt .venv/.installed-test
+	$(PIP) -c constraints.txt -e ".[test,plot,dev]"
+	@touch $@

@@ -1,0 +1,32 @@
+"""The best amounts, and proof that none are better: arrays and callables in, arrays out.
+
+`separable` for sums of curves (certified), `general` for everything else (searched), `allocate`
+for answered curves; `project`, `infeasible` and `random_feasible` for the constraints alone.
+"""
+
+from __future__ import annotations
+
+from simbench.optimum.curves import allocate, pchip_cells
+from simbench.optimum.feasible import Constraints, infeasible, one_world, project, take
+from simbench.optimum.records import METHODS, Solution
+from simbench.optimum.relax import Cells, Evaluate
+from simbench.optimum.sample import random_feasible
+from simbench.optimum.separable import separable
+from simbench.optimum.starts import general
+
+__all__ = [
+    "METHODS",
+    "Cells",
+    "Constraints",
+    "Evaluate",
+    "Solution",
+    "allocate",
+    "general",
+    "infeasible",
+    "one_world",
+    "pchip_cells",
+    "project",
+    "random_feasible",
+    "separable",
+    "take",
+]

@@ -1,0 +1,147 @@
+"""The common allocator: answered curves, read between their levels by PCHIP."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simbench.errors import BadInput
+from simbench.optimum.feasible import Constraints
+from simbench.optimum.relax import Cells, Evaluate
+from simbench.optimum.separable import separable
+
+
+def pchip_slopes(levels: NDArray, values: NDArray) -> NDArray[np.float64]:
+    """Slopes at the levels of the monotone piecewise cubic (Fritsch and Butland 1984), on the last axis.
+
+    The same numbers as ``scipy.interpolate.PchipInterpolator``, for curves with levels of their own.
+    """
+    width = np.diff(levels, axis=-1)
+    chord = np.diff(values, axis=-1) / width
+    if chord.shape[-1] == 1:
+        return np.repeat(chord, 2, axis=-1)
+    before, after, left, right = chord[..., :-1], chord[..., 1:], width[..., :-1], width[..., 1:]
+    same = before * after > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = (3.0 * (left + right)) / ((2.0 * right + left) / before + (right + 2.0 * left) / after)
+    inner = np.where(same, mean, 0.0)
+    return np.concatenate([_end(width, chord, 0, 1), inner, _end(width, chord, -1, -2)], axis=-1)
+
+
+def _end(width: NDArray, chord: NDArray, first: int, second: int) -> NDArray:
+    """One-sided three-point slope, kept from overshooting."""
+    near, far, rise, next_rise = width[..., first], width[..., second], chord[..., first], chord[..., second]
+    slope = ((2.0 * near + far) * rise - near * next_rise) / (near + far)
+    slope = np.where(slope * rise <= 0, 0.0, slope)
+    turns = (rise * next_rise <= 0) & (np.abs(slope) > 3.0 * np.abs(rise))
+    return np.where(turns, 3.0 * rise, slope)[..., None]
+
+
+def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth: ArrayLike) -> Evaluate:
+    """Net value ``worth * kpi - paid`` of answered curves; KPI and money are each interpolated, then netted.
+
+    The slope bounds of a cell are exact: the slope is quadratic between knots, so it is largest
+    and smallest at the cell's ends, at knots, or at a turning point of a piece.
+
+    Parameters
+    ----------
+    levels : array [U, L] or [R, U, L]
+        Money, strictly rising, L >= 2.
+    kpi : array of the same shape
+        KPI units.
+    paid : array of the same shape, optional
+        Money; None = the amount itself.
+    worth : float or array [R]
+        Money per KPI unit.
+
+    Returns
+    -------
+    Evaluate
+        R = 1 for curves without the leading axis. Beyond its levels a curve goes on as its last cubic.
+
+    Raises
+    ------
+    BadInput
+        Levels that do not rise, shapes that differ, or numbers that are not finite.
+    """
+    knots, gained = _curves("levels", levels, levels), _curves("kpi", kpi, levels)
+    spent = knots if paid is None else _curves("paid", paid, levels)
+    if knots.shape[-1] < 2 or (np.diff(knots, axis=-1) <= 0).any():
+        raise BadInput("levels", "do not rise from one to the next", "give two or more rising amounts a unit")
+    money = np.asarray(worth, float).reshape(-1, 1, 1)
+    value = money * gained - spent
+    slope = money * pchip_slopes(knots, gained) - (1.0 if paid is None else pchip_slopes(knots, spent))
+    width, chord = np.diff(knots, axis=-1), np.diff(value, axis=-1) / np.diff(knots, axis=-1)
+    bend = (3.0 * chord - 2.0 * slope[..., :-1] - slope[..., 1:]) / width
+    twist = (slope[..., :-1] + slope[..., 1:] - 2.0 * chord) / width**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turn = -bend / (3.0 * twist)
+    inside = (turn > 0) & (turn < width)  # False where there is no turning point
+    turn = np.where(inside, turn, 0.0)
+    at_turn = slope[..., :-1] + turn * (2.0 * bend + 3.0 * turn * twist)
+    marks = np.concatenate([knots, knots[..., :-1] + turn], axis=-1)[..., None, :]
+    steep = np.concatenate([slope, at_turn], axis=-1)[..., None, :]
+
+    def evaluate(amounts: NDArray) -> Cells:
+        piece = (amounts[..., None] >= knots[..., None, 1:-1]).sum(-1)
+
+        def of(part: NDArray) -> NDArray:
+            return np.take_along_axis(np.broadcast_to(part, (*amounts.shape[:-1], part.shape[-1])), piece, -1)
+
+        step, first, second, third = amounts - of(knots), of(slope), of(bend), of(twist)
+        height = of(value) + step * (first + step * (second + step * third))
+        tilt = first + step * (2.0 * second + 3.0 * step * third)
+        between = (marks > amounts[..., :-1, None]) & (marks < amounts[..., 1:, None])
+        highest = np.where(between, steep, -np.inf).max(-1)
+        lowest = np.where(between, steep, np.inf).min(-1)
+        left, right = tilt[..., :-1], tilt[..., 1:]
+        steepest = np.maximum(np.maximum(left, right), highest)
+        return Cells(height, tilt, steepest, np.minimum(np.minimum(left, right), lowest))
+
+    return evaluate
+
+
+def _curves(name: str, part: ArrayLike, levels: ArrayLike) -> NDArray[np.float64]:
+    curves = np.asarray(part, float)
+    if curves.shape != np.shape(levels) or curves.ndim not in (2, 3):
+        right = f"[U, L] or [R, U, L] like the levels, which are {np.shape(levels)}"
+        raise BadInput(name, f"has shape {curves.shape}", right)
+    if not np.isfinite(curves).all():
+        raise BadInput(name, "contains a number that is not finite", "answer every level")
+    return curves if curves.ndim == 3 else curves[None]
+
+
+def allocate(
+    levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth: float, constraints: Constraints
+) -> NDArray[np.float64]:
+    """The best amounts on answered curves of one world; ties are settled the same way every time.
+
+    Parameters
+    ----------
+    levels, kpi : array [U, L]
+        Money, KPI units against amount 0. Curves may be noisy, falling, flat or zero.
+    paid : array [U, L], optional
+        Money; None = the amount itself.
+    worth : float
+        Money per KPI unit.
+    constraints : Constraints
+        One world (R = 1); its box lies within the levels.
+
+    Returns
+    -------
+    array [U]
+        Money, feasible.
+
+    Raises
+    ------
+    BadInput
+        As :func:`pchip_cells` and :func:`separable`, or a box that reaches beyond the levels.
+    """
+    evaluate = pchip_cells(levels, kpi, paid, worth)
+    knots, low, high = np.asarray(levels, float), constraints.lower[0], constraints.upper[0]
+    beyond = (high > knots[:, -1] * (1 + 1e-9)) | (low < knots[:, 0] * (1 - 1e-9))
+    if beyond.any():
+        unit = int(np.argmax(beyond))
+        what = f"reach from {knots[unit, 0]:g} to {knots[unit, -1]:g}"
+        raise BadInput(f"levels of unit {unit}", what, f"cover its box, {low[unit]:g} to {high[unit]:g}")
+    return separable(evaluate, constraints).amounts[0]

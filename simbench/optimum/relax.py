@@ -1,0 +1,271 @@
+"""Curves known on levels, proven upper lines between them, and the Lagrangian relaxation.
+
+**Upper line of a cell.** If ``flattest <= f' <= steepest`` on ``[p, q]``, then for every a in it
+``f(a) <= f(p) + steepest (a - p)`` and ``f(a) <= f(q) - flattest (q - a)`` (mean value theorem).
+The smaller of the two is concave, with its corner (the *peak*) where they cross. Hence, for any
+price, ``f(a) - price a`` is at most the largest of its values at the two levels and the peak: a
+curve is replaced by a finite set of points, and the bound below needs only their maximum.
+
+**Relaxation.** For any price and any feasible a with sum in [low, high]:
+``sum_u f_u(a_u) <= sum_u max_points (y - price x) + max(price low, price high)``, because
+``price sum a`` is at most the last term. The best price is found by tangents: two prices
+whose amounts enclose the budget define the next price, the slope of the line that joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Cells(NamedTuple):
+    """Curves of R worlds and U units at K rising levels; value in money, slopes in money per money."""
+
+    value: NDArray  #: [R, U, K] net value at the levels
+    slope: NDArray  #: [R, U, K] its derivative there; may be infinite at the first level
+    steepest: NDArray  #: [R, U, K-1] no smaller than the derivative anywhere on cell [k, k+1]; may be +inf
+    flattest: NDArray  #: [R, U, K-1] no larger than the derivative anywhere on the cell; may be -inf
+
+
+#: ``evaluate(levels [R, U, K]) -> Cells``; levels rise along the last axis and may repeat.
+Evaluate = Callable[[NDArray], Cells]
+
+
+class Table(NamedTuple):
+    """All that is known of the curves: levels [n, U, K], sorted, and their cells."""
+
+    levels: NDArray
+    cells: Cells
+
+
+class Relaxation(NamedTuple):
+    """The best Lagrangian bound of n boxes and the amounts that go with it."""
+
+    bound: NDArray  #: [n] no feasible amounts are worth more
+    price: NDArray  #: [n] value of one more unit of money
+    low: NDArray  #: [n, U] maximising points with a total no larger than the budget
+    high: NDArray  #: [n, U] ... and no smaller
+    low_worth: NDArray  #: [n, U] upper line at `low`
+    high_worth: NDArray  #: [n, U]
+    share: NDArray  #: [n] (1 - share) low + share high meets the budget
+
+    @property
+    def mixture(self) -> NDArray:
+        """[n, U] amounts that meet the budget, every unit the same share of the way."""
+        return self.low + self.share[:, None] * (self.high - self.low)
+
+    @property
+    def shares(self) -> NDArray:
+        """[n, U] the same total reached unit by unit: at most one unit stays between `low` and `high`."""
+        room = np.maximum(self.high - self.low, 0.0)
+        before = np.cumsum(room, axis=1) - room
+        need = self.share[:, None] * room.sum(1, keepdims=True) - before
+        return np.divide(need, room, out=np.zeros_like(room), where=room > 0).clip(0.0, 1.0)
+
+    @property
+    def corner(self) -> NDArray:
+        """[n, U] the amounts of `shares`: as good as `mixture` in the relaxation, better for S-shapes."""
+        return self.low + self.shares * (self.high - self.low)
+
+    @property
+    def corner_worth(self) -> NDArray:
+        """[n, U] the relaxation's own value of `corner`, unit by unit."""
+        return self.low_worth + self.shares * (self.high_worth - self.low_worth)
+
+
+def pick(table: Table, rows: NDArray) -> Table:
+    """Some rows of a table."""
+    return Table(table.levels[rows], Cells(*(part[rows] for part in table.cells)))
+
+
+def insert(table: Table, levels: NDArray, cells: Cells) -> Table:
+    """A table with more levels (sorted, inside its range); slope bounds are the tighter of old and new."""
+    old = table.cells
+    count, fresh = table.levels.shape[-1], levels.shape[-1]
+    merged = np.concatenate([table.levels, levels], axis=-1)
+    order = np.argsort(merged, axis=-1, kind="stable")
+    is_new = order >= count
+    after_new = np.cumsum(is_new, axis=-1)[..., :-1]  # new levels so far; the others so far are old ones
+    in_old = np.clip(np.arange(count + fresh - 1) - after_new, 0, count - 2)
+    in_new = np.clip(after_new - 1, 0, fresh - 2)
+    inside = (after_new > 0) & (after_new < fresh)
+
+    def levelled(before: NDArray, now: NDArray) -> NDArray:
+        return np.take_along_axis(np.concatenate([before, now], axis=-1), order, -1)
+
+    def celled(before: NDArray, now: NDArray, free: float) -> tuple[NDArray, NDArray]:
+        before, now = np.take_along_axis(before, in_old, -1), np.take_along_axis(now, in_new, -1)
+        return before, np.where(inside, now, free)
+
+    return Table(
+        np.take_along_axis(merged, order, -1),
+        Cells(
+            levelled(old.value, cells.value),
+            levelled(old.slope, cells.slope),
+            np.minimum(*celled(old.steepest, cells.steepest, np.inf)),
+            np.maximum(*celled(old.flattest, cells.flattest, -np.inf)),
+        ),
+    )
+
+
+def peaks(table: Table) -> tuple[NDArray, NDArray]:
+    """Where the two upper lines of each cell cross, and how high: ``[n, U, K-1]`` twice."""
+    levels, (value, _, steepest, flattest) = table
+    width, rise = np.diff(levels, axis=-1), np.diff(value, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = (rise - flattest * width) / (steepest - flattest)
+        step = np.where(np.isneginf(flattest), width, step)
+        step = np.clip(np.where(np.isnan(step), 0.0, step), 0.0, width)
+        up = np.where(np.isposinf(steepest), np.inf, value[..., :-1] + steepest * step)
+        down = np.where(np.isneginf(flattest), np.inf, value[..., 1:] - flattest * (width - step))
+    height = np.where(width > 0, np.minimum(up, down), value[..., :-1])
+    return levels[..., :-1] + step, height
+
+
+def points(table: Table) -> tuple[NDArray, NDArray]:
+    """Amounts and upper values ``[n, U, 2K-1]`` whose maximum bounds a curve minus any price."""
+    where, height = peaks(table)
+    return np.concatenate([table.levels, where], axis=-1), np.concatenate(
+        [table.cells.value, height], axis=-1
+    )
+
+
+def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budget: NDArray) -> Relaxation:
+    """The best Lagrangian bound of n boxes.
+
+    Parameters
+    ----------
+    amount, worth : array [n, U, P]
+        Points of the upper lines.
+    lower, upper : array [n, U]
+        The box; both ends are among the points. Points outside it do not count.
+    budget : array [n, 2]
+
+    Returns
+    -------
+    Relaxation
+    """
+    inside = (amount >= lower[..., None]) & (amount <= upper[..., None])
+    worth = np.where(inside, worth, -np.inf)
+
+    def best(price: NDArray, rows: NDArray | slice) -> tuple[NDArray, NDArray]:
+        index = np.argmax(worth[rows] - price[:, None, None] * amount[rows], axis=-1)[..., None]
+        return (
+            np.take_along_axis(amount[rows], index, -1)[..., 0],
+            np.take_along_axis(worth[rows], index, -1)[..., 0],
+        )
+
+    price = np.zeros(len(lower))
+    here, here_worth = best(price, slice(None))
+    total = here.sum(1)
+    target = np.clip(total, budget[:, 0], budget[:, 1])
+    bound = here_worth.sum(1)
+    over, under = (total > target)[:, None], (total < target)[:, None]
+    # where the budget binds, the bracket's other end is where an endless price leads: a corner of the box
+    floor = np.where(amount <= lower[..., None], worth, -np.inf).max(-1)
+    ceiling = np.where(amount >= upper[..., None], worth, -np.inf).max(-1)
+    low, low_worth = np.where(over, lower, here), np.where(over, floor, here_worth)
+    high, high_worth = np.where(under, upper, here), np.where(under, ceiling, here_worth)
+    open_rows = np.flatnonzero((over | under)[:, 0])
+    bound[open_rows] = np.inf
+    for _ in range(200):
+        if not open_rows.size:
+            break
+        left, right = low[open_rows].sum(1), high[open_rows].sum(1)
+        left_worth, right_worth = low_worth[open_rows].sum(1), high_worth[open_rows].sum(1)
+        gap = right - left
+        slope = np.divide(right_worth - left_worth, gap, out=np.zeros_like(gap), where=gap > 0)
+        now, now_worth = best(slope, open_rows if open_rows.size < len(lower) else slice(None))
+        middle, middle_worth = now.sum(1), now_worth.sum(1)
+        found = middle_worth + slope * (target[open_rows] - middle)
+        better = found < bound[open_rows]
+        price[open_rows] = np.where(better, slope, price[open_rows])
+        bound[open_rows] = np.where(better, found, bound[open_rows])
+        line = left_worth + slope * (target[open_rows] - left)
+        size = np.abs(left_worth) + np.abs(right_worth) + np.abs(slope) * np.abs(target[open_rows])
+        goes_on = (found - line > 1e-14 * size) & (middle != left) & (middle != right)
+        below = (middle <= target[open_rows]) & goes_on
+        above = (middle > target[open_rows]) & goes_on
+        low[open_rows[below]], low_worth[open_rows[below]] = now[below], now_worth[below]
+        high[open_rows[above]], high_worth[open_rows[above]] = now[above], now_worth[above]
+        open_rows = open_rows[goes_on]
+    gap = (high - low).sum(1)
+    share = np.divide(target - low.sum(1), gap, out=np.zeros_like(gap), where=gap > 0).clip(0.0, 1.0)
+    return Relaxation(bound, price, low, high, low_worth, high_worth, share)
+
+
+def upper_line(table: Table, amounts: NDArray) -> NDArray:
+    """The proven upper line at any amounts ``[n, U]``."""
+    levels, (value, _, steepest, flattest) = table
+    cell = np.clip((levels <= amounts[..., None]).sum(-1) - 1, 0, levels.shape[-1] - 2)[..., None]
+    left, right, start, end = (
+        np.take_along_axis(part, cell + step, -1)[..., 0] for part in (levels, value) for step in (0, 1)
+    )
+    with np.errstate(invalid="ignore"):
+        up = np.where(
+            amounts > left, start + np.take_along_axis(steepest, cell, -1)[..., 0] * (amounts - left), start
+        )
+        down = np.where(
+            amounts < right, end - np.take_along_axis(flattest, cell, -1)[..., 0] * (right - amounts), end
+        )
+    return np.minimum(up, down)
+
+
+class Model(NamedTuple):
+    """The cubic through levels and slopes at amounts [n, U]: an estimate, never part of a bound."""
+
+    value: NDArray  #: [n, U]
+    slope: NDArray
+    curvature: NDArray
+    cell: NDArray  #: int, index of the cell
+
+
+def hermite(table: Table, amounts: NDArray) -> Model:
+    """The cubic model of the curves; infinite slopes are replaced by three times the chord."""
+    levels, (value, slope, _, _) = table
+    cell = np.clip((levels <= amounts[..., None]).sum(-1) - 1, 0, levels.shape[-1] - 2)
+    left, right, start, end, first, last = (
+        np.take_along_axis(part, cell[..., None] + step, -1)[..., 0]
+        for part in (levels, value, slope)
+        for step in (0, 1)
+    )
+    width = right - left
+    safe = np.where(width > 0, width, 1.0)
+    chord = np.where(width > 0, (end - start) / safe, np.where(np.isfinite(first), first, 0.0))
+    first = np.where(np.isfinite(first), first, 3.0 * chord)
+    last = np.where(np.isfinite(last), last, 3.0 * chord)
+    share = np.where(width > 0, (amounts - left) / safe, 0.0)
+    bend, twist = 3.0 * chord - 2.0 * first - last, first + last - 2.0 * chord
+    return Model(
+        start + width * share * (first + share * (bend + share * twist)),
+        first + share * (2.0 * bend + 3.0 * share * twist),
+        (2.0 * bend + 6.0 * share * twist) / safe,
+        cell,
+    )
+
+
+#: ``(centre, weight, lower, upper) -> amounts``, all [n, U]: feasible, ``sum (a - centre)^2 / weight`` least.
+Nearest = Callable[[NDArray, NDArray, NDArray, NDArray], NDArray]
+
+
+def polish(
+    table: Table, amounts: NDArray, lower: NDArray, upper: NDArray, nearest: Nearest, steps: int = 3
+) -> NDArray:
+    """Equalise the slopes around `amounts` [n, U]: Newton steps on the cubic model within the constraints.
+
+    A unit moves at most four levels a step, and stays where its curve is not concave.
+    """
+    last = table.levels.shape[-1] - 1
+    for _ in range(steps):
+        _, slope, curvature, cell = hermite(table, amounts)
+        start = np.take_along_axis(table.levels, np.maximum(cell - 4, 0)[..., None], -1)[..., 0]
+        end = np.take_along_axis(table.levels, np.minimum(cell + 5, last)[..., None], -1)[..., 0]
+        concave = curvature < 0
+        weight = np.where(concave, -1.0 / np.where(concave, curvature, -1.0), 0.0)
+        start, end = np.clip(start, lower, amounts), np.clip(end, amounts, upper)
+        moved = nearest(amounts + weight * slope, weight, start, end)
+        amounts = np.where(np.isfinite(moved), moved, amounts)
+    return nearest(amounts, np.ones_like(amounts), lower, upper)

@@ -1,0 +1,139 @@
+"""What must agree across the tables of a scenario, on the worst numbers it can draw."""
+
+from __future__ import annotations
+
+import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from simbench.world.scenario_numbers import fault, highest, lowest, nearest, support, unique
+
+if TYPE_CHECKING:
+    from simbench.world.scenario_model import Scenario
+
+WEEKS_A_YEAR = 365.25 / 7
+
+
+def check(scenario: Scenario) -> None:
+    """Raise a fault for the first thing that does not agree."""
+    unique(scenario.controls, "controls")
+    unique(scenario.channels, "channels")
+    for each in (_trend, _events, _correlation, _follows, _windows, _problems):
+        each(scenario)
+
+
+def _trend(scenario: Scenario) -> None:
+    trend = scenario.demand.trend
+    if trend.kind not in ("linear", "piecewise"):
+        return
+    first, last = -scenario.time.pre_history, scenario.time.weeks + scenario.time.future - 1
+    knots, slopes = ((), (trend.per_year,)) if trend.kind == "linear" else (trend.knots, trend.per_year)
+    if knots and not first < knots[0] <= knots[-1] < last:
+        right = f"between {first} and {last}, the simulated weeks"
+        raise fault(f"knots {list(knots)!r:.60} lie outside", right, "demand.trend.knots")
+    pieces = list(zip(pairwise((first, *knots, last)), slopes, strict=True))
+
+    def change(end: int) -> float:  # the lowest that the trend can do between weeks 0 and `end`
+        total = 0.0
+        for (start, stop), slope in pieces:
+            weeks = min(stop, max(end, 0)) - max(start, min(end, 0))
+            if weeks > 0:
+                total += weeks * (lowest(slope) if end > 0 else -highest(slope))
+        return total / WEEKS_A_YEAR
+
+    if min(1.0 + change(end) for end in (first, *knots, last)) <= 0.0:
+        right = f"a positive trend from week {first} to week {last}"
+        raise fault("the trend can reach zero demand", right, "demand.trend.per_year")
+
+
+def _events(scenario: Scenario) -> None:
+    time = scenario.time
+    start = datetime.date.fromisoformat(time.start)
+    first = start - datetime.timedelta(weeks=time.pre_history)
+    last = start + datetime.timedelta(weeks=time.weeks + time.future, days=-1)
+    for event in scenario.demand.events:
+        for date in event.dates:
+            if not first <= datetime.date.fromisoformat(date) <= last:
+                right = f"dates from {first} to {last}, or a longer [time]"
+                raise fault(
+                    f"'{date}' is outside the simulated weeks", right, f"demand.events.{event.name}.dates"
+                )
+
+
+def _correlation(scenario: Scenario) -> None:
+    members = [channel for channel in scenario.channels if channel.spend.rule == "correlated"]
+    correlation, key = scenario.spend.correlation, "spend.correlation"
+    if len(members) < 2:
+        if correlation is not None:
+            raise fault(f"{len(members)} channels have rule = 'correlated'", "no correlation, or two", key)
+        return
+    if correlation is None:
+        raise fault(f"missing for {len(members)} channels with rule = 'correlated'", "a correlation", key)
+    least, attained = -1.0 / (len(members) - 1), support(correlation)[2]
+    if lowest(correlation) < least or (lowest(correlation) == least and attained):
+        raise fault(
+            f"{lowest(correlation):g} is out of range",
+            f"above {least:.4g}: {len(members)} channels cannot all be less alike",
+            key,
+        )
+    if scenario.time.weeks <= len(members):
+        right = f"more than {len(members)}, the number of correlated channels"
+        raise fault(f"{scenario.time.weeks} weeks are too few", right, "time.weeks")
+
+
+def _follows(scenario: Scenario) -> None:
+    names = [channel.name for channel in scenario.channels]
+    follows = {
+        channel.name: channel.spend.follows or ()
+        for channel in scenario.channels
+        if channel.spend.rule == "demand-capturing"
+    }
+    for name, others in follows.items():
+        for other in others:
+            if other not in names:
+                raise fault(
+                    f"'{other}' is no channel", nearest(other, names), f"channels.{name}.spend.follows"
+                )
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join((*path[path.index(name) :], name))
+            raise fault(f"{circle} is a circle", "follow without a circle", f"channels.{name}.spend.follows")
+        if name not in done:
+            for other in follows.get(name, ()):
+                visit(other, (*path, name))
+            done.add(name)
+
+    for name in follows:
+        visit(name, ())
+
+
+def _windows(scenario: Scenario) -> None:
+    weeks, questions = scenario.time.weeks, scenario.questions
+    for start, stop in questions.windows or ():
+        if not 0 <= start < stop <= weeks:
+            right = f"[start, stop] with 0 <= start < stop <= {weeks}"
+            raise fault(f"windows outside the data: [{start}, {stop}]", right, "questions.windows")
+    if questions.impulse_lags > scenario.time.tail + 1:
+        right = f"at most tail + 1 = {scenario.time.tail + 1}"
+        raise fault(f"{questions.impulse_lags} is too long", right, "questions.impulse_lags")
+
+
+def _problems(scenario: Scenario) -> None:
+    names = [channel.name for channel in scenario.channels]
+    unbounded = [channel.name for channel in scenario.channels if not channel.saturation.ceiling]
+    for problem in scenario.questions.problems:
+        key = f"questions.problems.{problem.name}"
+        if problem.scope == "geo" and scenario.geo.count == 1:
+            raise fault("'geo' in a national world", "geo.count > 1, or scope = 'national'", f"{key}.scope")
+        if problem.upper == "none" and unbounded:
+            right = f"a number: {', '.join(unbounded[:5])} has a saturation without a ceiling"
+            raise fault("'none' leaves the best plan infinite", right, f"{key}.upper")
+        for position, group in enumerate(problem.groups):
+            place = f"{key}.groups.{position}.channels"
+            for name in group.channels:
+                if name not in names:
+                    raise fault(f"'{name}' is no channel", nearest(name, names), place)
+                if group.channels.count(name) > 1:
+                    raise fault(f"'{name}' occurs twice", "every channel once", place)

@@ -1,0 +1,392 @@
+"""The tables of a scenario file: what may be written (docs/design.md 3a, docs/worlds.md).
+
+Time is counted in weeks, money and KPI are per week; `scenario_checks` holds what must agree across
+tables, `scenario_media` the channels.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+
+from simbench.world.scenario_checks import check
+from simbench.world.scenario_media import Channel
+from simbench.world.scenario_numbers import (
+    LARGEST,
+    Fraction,
+    NonNegative,
+    PlainPositive,
+    Positive,
+    Real,
+    Reals,
+    Share,
+    Table,
+    Value,
+    Within,
+    exactly_one,
+    fault,
+    highest,
+    support,
+    unique,
+)
+from simbench.world.scenario_words import Break, Date, KebabCase, Name, Names, PeriodDays, Version
+
+Ahead = Annotated[int, Field(ge=1, le=520)]
+OrNone = Annotated[int, Field(ge=0, le=520)]
+
+
+# --- time, geo, demand, controls -----------------------------------------------------------------
+
+
+class Time(Table):
+    """The clock: every span in weeks; `start` is the first day of week 0."""
+
+    weeks: Annotated[int, Field(ge=8, le=5000)]
+    pre_history: OrNone = 52
+    holdout: Ahead = 26
+    horizon: Ahead = 26
+    tail: OrNone = 26
+    start: Date = "2021-01-04"
+    period_days: PeriodDays = 7
+
+    @property
+    def future(self) -> int:
+        """F, weeks that are simulated after the panel."""
+        return max(self.holdout, self.horizon) + self.tail
+
+
+class Geo(Table):
+    """Geos and how unlike they are: sds of logarithms (docs/worlds.md, 3)."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    population_sd: NonNegative = 0.0
+    level_sd: NonNegative = 0.0
+    spend_sd: NonNegative = 0.0
+    effect_sd: NonNegative = 0.0
+
+
+class NoTrend(Table):
+    """Demand without a trend."""
+
+    kind: Literal["none"]
+
+
+class LinearTrend(Table):
+    """A straight line; `per_year` is a share of the level at week 0."""
+
+    kind: Literal["linear"]
+    per_year: Real
+
+
+class PiecewiseTrend(Table):
+    """Straight pieces between `knots` (weeks), each with its slope `per_year`."""
+
+    kind: Literal["piecewise"]
+    knots: Annotated[tuple[int, ...], Field(strict=False, min_length=1, max_length=99)]
+    per_year: Reals
+
+    @model_validator(mode="after")
+    def _agree(self) -> PiecewiseTrend:
+        if len(self.per_year) != len(self.knots) + 1:
+            raise fault(
+                f"{len(self.per_year)} slopes for {len(self.knots)} knots", "one slope more", "per_year"
+            )
+        if any(later <= earlier for earlier, later in pairwise(self.knots)):
+            raise fault(f"{list(self.knots)!r:.60} do not rise", "knots in order of time", "knots")
+        return self
+
+
+class RandomWalkTrend(Table):
+    """Exponential of a random walk; `sd` is its weekly step."""
+
+    kind: Literal["random-walk"]
+    sd: NonNegative
+
+
+class NoSeason(Table):
+    """Demand without a season."""
+
+    kind: Literal["none"]
+
+
+class RandomSeason(Table):
+    """A season of random shape; `amplitude` (a share of demand) scales a wave of mean square 1/2."""
+
+    kind: Literal["random"]
+    order: Annotated[int, Field(ge=1, le=10)]
+    amplitude: NonNegative
+
+    @model_validator(mode="after")
+    def _positive(self) -> RandomSeason:
+        if highest(self.amplitude) * math.sqrt(self.order) >= 1.0:
+            most = f"amplitude * sqrt(order) < 1, here amplitude < {1 / math.sqrt(self.order):.4g}"
+            raise fault("the season can reach zero demand", most, "amplitude")
+        return self
+
+
+class FixedSeason(Table):
+    """A season of given harmonics of the year, shares of demand."""
+
+    kind: Literal["fixed"]
+    cosine: Reals
+    sine: Reals
+
+    @model_validator(mode="after")
+    def _positive(self) -> FixedSeason:
+        if len(self.cosine) != len(self.sine):
+            raise fault(f"{len(self.sine)} sines for {len(self.cosine)} cosines", "equally many", "sine")
+        swing = sum(
+            math.hypot(max(map(abs, support(a)[:2])), max(map(abs, support(b)[:2])))
+            for a, b in zip(self.cosine, self.sine, strict=True)
+        )
+        if swing >= 1.0:
+            raise fault("the season can reach zero demand", "sum of sqrt(cosine^2 + sine^2) < 1", "cosine")
+        return self
+
+
+class Shock(Table):
+    """Demand that nobody observes: exponential of an AR(1)."""
+
+    rho: Fraction
+    sd: NonNegative
+
+
+class Event(Table):
+    """Weeks that hold one of the `dates` sell 1 + `lift` times as much."""
+
+    name: Name
+    dates: Annotated[tuple[Date, ...], Field(strict=False, min_length=1, max_length=1000)]
+    lift: Annotated[Value, Within("(-1, inf)")]
+
+
+class Demand(Table):
+    """What would be sold without media: `level` in KPI units a week."""
+
+    level: Positive
+    trend: Annotated[
+        NoTrend | LinearTrend | PiecewiseTrend | RandomWalkTrend, Field(discriminator="kind")
+    ] = NoTrend(kind="none")
+    season: Annotated[NoSeason | RandomSeason | FixedSeason, Field(discriminator="kind")] = NoSeason(
+        kind="none"
+    )
+    shock: Shock | None = None
+    events: Annotated[tuple[Event, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> Demand:
+        unique(self.events, "events")
+        return self
+
+
+class Control(Table):
+    """A series that analysts see; `effect` in KPI units a week per unit of it."""
+
+    name: Name
+    kind: Literal["ar"] = "ar"
+    mean: Real = 0.0
+    sd: NonNegative
+    rho: Fraction = 0.0
+    effect: Real
+
+
+class Spend(Table):
+    """What channels share: the pairwise correlation of those with rule `correlated`."""
+
+    correlation: Annotated[Value, Within("(-1, 1)")] | None = None
+
+
+# --- KPI, noise ----------------------------------------------------------------------------------
+
+
+class Kpi(Table):
+    """What is counted; `value` in money per unit, `margin` the share of it that is profit before media."""
+
+    unit: Literal["revenue", "conversions"] = "revenue"
+    value: PlainPositive = 1.0
+    margin: Annotated[float, Within("(0, 1]")] = 0.5
+
+    @model_validator(mode="after")
+    def _money(self) -> Kpi:
+        if self.unit == "revenue" and self.value != 1.0:
+            raise fault(f"{self.value:g} for a KPI that is money", "1, or unit = 'conversions'", "value")
+        return self
+
+
+class Noise(Table):
+    """The noise's size: a share of the reference KPI, an R-squared, or an sd in KPI units."""
+
+    share: NonNegative | None = None
+    r_squared: Annotated[Value, Within("(0, 1]")] | None = None
+    sd: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Noise:
+        exactly_one(self, "share", "r_squared", "sd")
+        return self
+
+
+class GaussianNoise(Noise):
+    """Normal noise, independent over weeks."""
+
+    kind: Literal["gaussian"]
+    multiplicative: bool = False
+
+
+class StudentNoise(Noise):
+    """Student-t noise of unit variance, independent over weeks."""
+
+    kind: Literal["student-t"]
+    df: Annotated[Value, Within("(2, inf)")]
+    multiplicative: Literal[False] = False
+
+
+class AutoregressiveNoise(Noise):
+    """AR(1) noise."""
+
+    kind: Literal["ar1"]
+    rho: Fraction
+    multiplicative: Literal[False] = False
+
+
+# --- questions -----------------------------------------------------------------------------------
+
+
+class Group(Table):
+    """Channels whose money together stays within shares of the status-quo total."""
+
+    channels: Names
+    low: Share = 0.0
+    high: Share = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Group:
+        if self.low > self.high:
+            raise fault(f"low {self.low:g} is above high {self.high:g}", "low <= high", "low")
+        return self
+
+
+def _budget(value: Any) -> Any:
+    if value in ("fixed", "free") and isinstance(value, str):
+        return value
+    pair = tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(pair) != 2 or any(type(end) not in (int, float) or not 0 <= end <= LARGEST for end in pair):
+        raise fault(f"{value!r:.40} is no budget", "'fixed', 'free' or [low, high], shares of the status quo")
+    if pair[0] > pair[1]:
+        raise fault(f"low {pair[0]:g} is above high {pair[1]:g}", "[low, high] with low <= high")
+    return tuple(map(float, pair))
+
+
+def _upper(value: Any) -> Any:
+    if value == "none" or (type(value) in (int, float) and 0 <= value <= LARGEST):
+        return value
+    raise fault(f"{value!r:.40} is no bound", "a share of the status quo, or 'none'")
+
+
+Pair = Annotated[tuple[float, ...], Field(strict=False, min_length=2, max_length=2)]
+
+
+class ProblemTable(Table):
+    """A choice of amounts; bounds are shares of the status quo."""
+
+    name: Name
+    scope: Literal["national", "geo"] = "national"
+    budget: Annotated[Literal["fixed", "free"] | Pair, BeforeValidator(_budget)] = "fixed"
+    lower: Share = 0.0
+    upper: Annotated[float | Literal["none"], BeforeValidator(_upper)] = 2.0
+    groups: Annotated[tuple[Group, ...], Field(strict=False, max_length=200)] = ()
+
+    @property
+    def upper_share(self) -> float:
+        """`upper` as a number; 5 where there is no bound, far beyond where a ceiling bites."""
+        return 5.0 if isinstance(self.upper, str) else self.upper
+
+    @property
+    def budget_shares(self) -> tuple[float, float]:
+        """Lowest and highest total, shares of the status-quo total."""
+        if isinstance(self.budget, str):
+            return (1.0, 1.0) if self.budget == "fixed" else (0.0, math.inf)
+        return self.budget[0], self.budget[1]
+
+    @model_validator(mode="after")
+    def _feasible(self) -> ProblemTable:
+        if self.lower > self.upper_share:
+            raise fault(
+                f"lower {self.lower:g} is above upper {self.upper_share:g}", "lower <= upper", "lower"
+            )
+        low, high = self.budget_shares
+        if self.lower > high or self.upper_share < low:
+            raise fault("no plan fits the budget and the bounds", "lower <= budget <= upper", "budget")
+        return self
+
+
+Window = Annotated[tuple[int, ...], Field(strict=False, min_length=2, max_length=2)]
+MULTIPLIERS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+PROBLEMS = (ProblemTable(name="fixed"), ProblemTable(name="free", budget="free"))
+
+
+class QuestionsTable(Table):
+    """What every contender is asked; windows are [start, stop) in weeks."""
+
+    windows: Annotated[tuple[Window, ...], Field(strict=False, max_length=100)] | None = None
+    multipliers: Annotated[tuple[Share, ...], Field(strict=False, max_length=101)] = MULTIPLIERS
+    impulse_lags: Annotated[int, Field(ge=1, le=521)] = 14
+    draws: Annotated[int, Field(ge=1, le=10_000)] = 256
+    levels: Annotated[int, Field(ge=5, le=1001)] = 21
+    problems: Annotated[tuple[ProblemTable, ...], Field(strict=False, max_length=100)] = PROBLEMS
+
+    @model_validator(mode="after")
+    def _agree(self) -> QuestionsTable:
+        rising = all(a < b for a, b in pairwise(self.multipliers))
+        if not rising or not {0.0, 1.0} <= set(self.multipliers):
+            what = f"{list(self.multipliers)!r:.60} is no grid"
+            raise fault(what, "rising numbers, 0 and 1 among them", "multipliers")
+        unique(self.problems, "problems")
+        return self
+
+
+class Sweep(Table):
+    """A scenario for each value of one key."""
+
+    key: Annotated[str, Field(min_length=1, max_length=300)]
+    values: Annotated[tuple[Any, ...], Field(strict=False, min_length=1, max_length=100)]
+
+
+# --- the whole file ------------------------------------------------------------------------------
+
+
+class Scenario(Table):
+    """A distribution over worlds, as one file names it (docs/design.md 3a)."""
+
+    schema_version: Version
+    name: KebabCase
+    base: KebabCase | None = None
+    breaks: Break
+    title: str = ""
+    summary: str = ""
+    source: str = ""
+    who_should_win: str = ""
+    unrealistic: str = ""
+    superseded_by: str = ""
+    time: Time
+    geo: Geo = Geo()
+    demand: Demand
+    controls: Annotated[tuple[Control, ...], Field(strict=False, max_length=200)] = ()
+    spend: Spend = Spend()
+    channels: Annotated[tuple[Channel, ...], Field(strict=False, min_length=1, max_length=200)]
+    kpi: Kpi = Kpi()
+    noise: Annotated[GaussianNoise | StudentNoise | AutoregressiveNoise, Field(discriminator="kind")]
+    questions: QuestionsTable = QuestionsTable()
+    sweep: Sweep | None = None
+
+    _file: str = PrivateAttr(default="")
+    _family: str = PrivateAttr(default="")
+    _folders: tuple[Path, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="after")
+    def _agree(self) -> Scenario:
+        check(self)
+        return self

@@ -1,0 +1,1 @@
+"""An independent, slow second implementation of docs/worlds.md; see README.md."""

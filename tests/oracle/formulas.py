@@ -1,0 +1,295 @@
+"""Streams, numbers, demand, planned spend, kernels and curves: docs/worlds.md, sections 2 and 4 to 6."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+from collections.abc import Callable
+from datetime import date
+from itertools import pairwise
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from . import dual
+
+MASTER = hashlib.sha256(b"simbench open worlds 1").digest()
+YEAR = 365.25 / 7  # weeks
+FUTURES = 64  # K: the first 64 find an optimum, the second 64 value plans
+
+
+def stream(master: bytes, family: str, replicate: int, name: str) -> bytes:
+    """The bytes of a named stream (section 2)."""
+    text = json.dumps([family, replicate, name], separators=(",", ":"), ensure_ascii=False)
+    return hmac.new(master, text.encode("utf-8"), hashlib.sha256).digest()
+
+
+def quantile(number: Any, u: float) -> float:
+    """The value of a distribution at u."""
+    kind = number.dist
+    if kind == "uniform":
+        return number.low + (number.high - number.low) * u
+    if kind == "log-uniform":
+        return number.low * (number.high / number.low) ** u
+    if kind == "normal":
+        return number.mean + number.sd * NormalDist().inv_cdf(u)
+    if kind == "lognormal":
+        return number.median * math.exp(number.sigma * NormalDist().inv_cdf(u))
+    if kind == "beta":
+        return float(special.betaincinv(number.a, number.b, u))
+    if kind == "gamma":
+        return float(special.gammaincinv(number.shape, u)) * number.scale
+    if kind == "choice":
+        return number.values[math.floor(u * len(number.values))]
+    raise AssertionError(f"no formula for {kind}")
+
+
+class Draws(NamedTuple):
+    """The random side of one replicate."""
+
+    master: bytes
+    family: str
+    replicate: int
+
+    def number(self, path: str, value: Any) -> float:
+        """A number of the file: itself, or the quantile of its distribution."""
+        if not hasattr(value, "dist"):
+            return float(value)
+        raw = stream(self.master, self.family, self.replicate, "parameter:" + path)
+        u = (math.floor(int.from_bytes(raw[:8], "little") / 2**12) + 0.5) / 2**52
+        return float(quantile(value, u))
+
+    def numbers(self, path: str, values: Any) -> list[float]:
+        """A list of numbers, each under its index."""
+        return [self.number(f"{path}.{i}", value) for i, value in enumerate(values)]
+
+    def generator(self, name: str) -> np.random.Generator:
+        """A fresh generator for a stream."""
+        raw = stream(self.master, self.family, self.replicate, name)
+        key = [int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:16], "little")]
+        return np.random.Generator(np.random.Philox(key=np.array(key, dtype=np.uint64)))
+
+    def redrawn(self, name: str, e: np.ndarray, F: int, future: int | None) -> np.ndarray:
+        """The innovations `e`, the last F replaced by row `future` of the stream's futures."""
+        if future is None:
+            return e
+        rows = self.generator(f"future.{name}").standard_normal((2 * FUTURES, F))
+        return np.concatenate([e[: len(e) - F], rows[future]])
+
+
+def autoregression(e: np.ndarray, rho: float, sd: float) -> np.ndarray:
+    """Stationary AR(1) along the leading axis."""
+    u = np.empty_like(e)
+    u[0] = sd * e[0]
+    for n in range(1, len(e)):
+        u[n] = rho * u[n - 1] + sd * math.sqrt(1 - rho**2) * e[n]
+    return u
+
+
+def trend(draws: Draws, model: Any, t: np.ndarray, P: int, e: np.ndarray | None) -> np.ndarray:
+    """trend_n (section 4); `e` are the innovations of a random walk."""
+    at = "demand.trend"
+    if model.kind == "none":
+        return np.ones(len(t))
+    if model.kind == "linear":
+        return 1 + draws.number(f"{at}.per_year", model.per_year) * t / YEAR
+    if model.kind == "piecewise":
+        slopes = draws.numbers(f"{at}.per_year", model.per_year)
+        edges = [-math.inf, *draws.numbers(f"{at}.knots", model.knots), math.inf]
+
+        def risen(to: float) -> float:
+            """The integral of the slope from 0 to `to`."""
+            low, high, sign = (0.0, to, 1.0) if to >= 0 else (to, 0.0, -1.0)
+            weeks = (max(0.0, min(high, b) - max(low, a)) for a, b in pairwise(edges))
+            return sign * sum(slope * inside for slope, inside in zip(slopes, weeks)) / YEAR
+
+        return np.array([1 + risen(float(week)) for week in t])
+    if model.kind == "random-walk":
+        walk = draws.number(f"{at}.sd", model.sd) * np.cumsum(e, axis=0)
+        return np.exp(walk - walk[P])
+    raise AssertionError(model.kind)
+
+
+def season(draws: Draws, model: Any, t: np.ndarray) -> np.ndarray:
+    """season_n (section 4)."""
+    if model.kind == "none":
+        return np.ones(len(t))
+    if model.kind == "random":
+        a, b = draws.generator("demand.season").standard_normal(2 * model.order).reshape(2, model.order)
+        length = math.sqrt(sum((a[k - 1] ** 2 + b[k - 1] ** 2) / k**2 for k in range(1, model.order + 1)))
+        amplitude = draws.number("demand.season.amplitude", model.amplitude)
+        a = [amplitude * a[k - 1] / k / length for k in range(1, model.order + 1)]
+        b = [amplitude * b[k - 1] / k / length for k in range(1, model.order + 1)]
+    else:
+        a = draws.numbers("demand.season.cosine", model.cosine)
+        b = draws.numbers("demand.season.sine", model.sine)
+    wave = np.ones(len(t))
+    for k, weight in enumerate(a, start=1):
+        wave += weight * np.cos(2 * math.pi * k * t / YEAR)
+    for k, weight in enumerate(b, start=1):
+        wave += weight * np.sin(2 * math.pi * k * t / YEAR)
+    return wave
+
+
+def events(draws: Draws, models: Any, t: np.ndarray, start: date) -> tuple[np.ndarray, np.ndarray]:
+    """Weeks of each event [n, E] and events_n [n]: a week with two dates of one event is lifted once."""
+    happening, lifted = np.zeros((len(t), len(models))), np.ones(len(t))
+    for i, model in enumerate(models):
+        days = [(as_date(day) - start).days for day in model.dates]
+        lift = draws.number(f"demand.events.{model.name}.lift", model.lift)
+        for n, week in enumerate(t):
+            if any(7 * week <= day <= 7 * week + 6 for day in days):
+                happening[n, i] = 1
+                lifted[n] *= 1 + lift
+    return happening, lifted
+
+
+def as_date(day: Any) -> date:
+    """A date of a file, written as text or as a TOML date."""
+    return day if isinstance(day, date) else date.fromisoformat(day)
+
+
+def bumps(e: np.ndarray, cv: float) -> np.ndarray:
+    """LN(cv) (section 5)."""
+    variance = math.log(1 + cv**2)
+    return np.exp(math.sqrt(variance) * e - variance / 2)
+
+
+def planned(draws: Draws, channel: Any, t: np.ndarray, recorded: dict[str, np.ndarray]) -> np.ndarray:
+    """X_nc (section 5) of every rule but `correlated`."""
+    rule, at = channel.spend, f"channels.{channel.name}.spend"
+
+    def number(field: str) -> float:
+        return draws.number(f"{at}.{field}", getattr(rule, field))
+
+    if rule.rule == "recorded":
+        rows = recorded[channel.name]
+        last, year = len(rows) - 1, 52 if len(rows) >= 52 else len(rows)
+        path = np.empty(len(t))
+        for n, week in enumerate(t):
+            if week < 0:
+                week = week % year
+            elif week > last:
+                week = week - year * math.ceil((week - last) / year)
+            path[n] = rows[int(week)]
+        return path
+    generator = draws.generator(f"spend.{channel.name}")
+    u, e = generator.random(), generator.standard_normal(len(t))
+    if rule.rule in ("always-on", "demand-chasing"):
+        return number("weekly") * bumps(e, number("cv"))
+    if rule.rule == "flighted":
+        cycle = number("on") + number("off")
+        active = (t + math.floor(u * cycle)) % cycle < number("on")
+        return np.where(active, number("weekly") * bumps(e, number("cv")), 0.0)
+    if rule.rule == "pulsed":
+        wave = np.maximum(0, np.sin(2 * math.pi * (t / number("period") + u)))
+        return number("weekly") * (number("floor") + number("height") * wave) * bumps(e, number("cv"))
+    if rule.rule == "seasonal":
+        v = np.sin(2 * math.pi * (t / YEAR + number("phase"))) + number("sd") * e
+        return number("weekly") * (v - v.min()) / (v.max() - v.min())
+    if rule.rule == "demand-capturing":
+        return np.full(len(t), number("weekly") * number("cap"))
+    raise AssertionError(rule.rule)
+
+
+def correlated(draws: Draws, scenario: Any, t: np.ndarray) -> dict[str, np.ndarray]:
+    """X_nc of the channels with rule `correlated`, drawn as one group."""
+    P, T, correlation = scenario.time.pre_history, scenario.time.weeks, scenario.spend.correlation
+    members = [channel for channel in scenario.channels if channel.spend.rule == "correlated"]
+    uniforms = []
+    for channel in members:
+        generator = draws.generator(f"spend.{channel.name}")
+        generator.random()
+        uniforms.append(generator.random(len(t)))
+    if not members:
+        return {}
+    likeness = draws.number("spend.correlation", 0.0 if correlation is None else correlation)
+    U = np.stack(uniforms, axis=1)
+    panel = U[P : P + T]
+    a = panel.mean(axis=0)
+    B = np.linalg.cholesky((panel - a).T @ (panel - a) / T)
+    size = len(members)
+    A = np.linalg.cholesky(np.full((size, size), likeness) + (1 - likeness) * np.eye(size))
+    z = np.stack([A @ np.linalg.solve(B, row - a) for row in U])
+    paths = {}
+    for i, channel in enumerate(members):
+        at = f"channels.{channel.name}.spend"
+        weekly = draws.number(f"{at}.weekly", channel.spend.weekly)
+        cv = draws.number(f"{at}.cv", channel.spend.cv)
+        paths[channel.name] = weekly * np.maximum(0, 1 + cv * z[:, i])
+    return paths
+
+
+def kernel(draws: Draws, at: str, model: Any) -> np.ndarray:
+    """Carry-over weights by lag (section 6.2)."""
+    if model.kind == "none":
+        return np.ones(1)
+    L = int(model.length)
+
+    def number(field: str) -> float:
+        return draws.number(f"{at}.{field}", getattr(model, field))
+
+    def retention() -> float:
+        if model.kind == "geometric" and model.half_life is not None:
+            return 0.5 ** (1 / number("half_life"))
+        return number("retention")
+
+    if model.kind == "geometric":
+        w = [retention() ** lag for lag in range(L)]
+    elif model.kind == "delayed":
+        w = [retention() ** ((lag - number("peak")) ** 2) for lag in range(L)]
+    elif model.kind == "weibull-pdf":
+        k, s = number("shape"), number("scale")
+        w = [k / s * ((lag + 1) / s) ** (k - 1) * math.exp(-(((lag + 1) / s) ** k)) for lag in range(L)]
+    elif model.kind == "weibull-cdf":
+        k, s = number("shape"), number("scale")
+        w = [math.prod(math.exp(-((i / s) ** k)) for i in range(1, lag + 1)) for lag in range(L)]
+    elif model.kind == "binomial":
+        w = [(1 - lag / L) ** (1 / retention() - 1) for lag in range(L)]
+    else:
+        raise AssertionError(model.kind)
+    weights = np.array(w)
+    return weights / weights.sum() if model.normalised else weights
+
+
+def steady(curve: Callable, edge: float) -> Callable:
+    """`curve`, continued by a straight line through the origin below `edge`."""
+    height = float(curve(edge))
+
+    def continued(v):
+        return dual.where(dual.value_of(v) < edge, v * (height / edge), curve(dual.larger(v, edge)))
+
+    return continued
+
+
+def saturation(draws: Draws, at: str, model: Any) -> Callable:
+    """S(v) (section 6.3), on plain and on dual numbers."""
+    if model.kind == "none":
+        return lambda v: v
+
+    def number(field: str) -> float:
+        return draws.number(f"{at}.{field}", getattr(model, field))
+
+    if model.kind == "power":
+        exponent = number("exponent")
+        return steady(lambda v: dual.power(v, exponent), 1e-12)
+    h = number("half_at")
+    if model.kind == "hill":
+        s = number("slope")
+        return steady(lambda v: dual.power(v, s) / (dual.power(v, s) + h**s), 1e-12 * h)
+    if model.kind == "logistic":
+        k = math.log(3) / h
+        return lambda v: (1 - dual.exp(-k * v)) / (1 + dual.exp(-k * v))
+    if model.kind == "exponential":
+        return lambda v: 1 - dual.exp(-v * (math.log(2) / h))
+    if model.kind == "michaelis-menten":
+        return lambda v: v / (v + h)
+    if model.kind == "tanh":
+        return lambda v: dual.tanh(v * (math.atanh(0.5) / h))
+    if model.kind == "log":
+        return lambda v: dual.log(1 + v / h) / math.log(2)
+    raise AssertionError(model.kind)

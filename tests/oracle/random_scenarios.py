@@ -1,0 +1,318 @@
+"""Small random scenario files that cover every mechanism of docs/worlds.md.
+
+What fixes shapes and code (sizes, rules, kinds) depends on ``seed % structures`` alone, so that many seeds
+share compiled programs; every number, date and distribution depends on the seed.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+RECORDED = "recorded.csv"  # the file that rule `recorded` reads, beside the scenario
+
+
+class Layout(NamedTuple):
+    """Sizes, noise and spend rules of a structure; `follows` by position of the following channel."""
+
+    weeks: int
+    pre_history: int
+    holdout: int
+    horizon: int
+    tail: int
+    geos: int
+    noise: str
+    rules: tuple[str, ...]
+    follows: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    longest: int = 8  # kernel
+
+
+BOUGHT_TWICE = ("demand-capturing", "demand-capturing")
+LAYOUTS = (
+    Layout(24, 6, 6, 8, 5, 1, "gaussian", ("always-on", "flighted")),
+    Layout(60, 10, 8, 10, 8, 1, "ar1", ("always-on", "demand-capturing")),
+    Layout(40, 20, 10, 6, 12, 3, "multiplicative", ("pulsed", "seasonal", "correlated", "correlated")),
+    Layout(40, 20, 10, 6, 12, 1, "student-t", ("demand-chasing", "demand-capturing", "flighted")),
+    Layout(56, 5, 4, 54, 4, 1, "gaussian", ("recorded",), longest=40),
+    Layout(30, 8, 6, 8, 6, 2, "student-t", ("demand-chasing", "demand-chasing", "flighted")),
+    Layout(
+        30, 8, 6, 8, 6, 1, "multiplicative", ("always-on", *BOUGHT_TWICE, "seasonal"), ((2, ("c1", "c0")),)
+    ),
+    Layout(80, 12, 6, 9, 7, 1, "ar1", ("correlated", "correlated", "demand-chasing", "correlated"), (), 40),
+    Layout(52, 10, 8, 10, 8, 1, "gaussian", ("flighted", "pulsed", "always-on", "seasonal"), longest=40),
+    Layout(
+        24, 6, 6, 30, 5, 4, "multiplicative", (*BOUGHT_TWICE, "demand-chasing"), ((0, ("c2",)), (1, ("c0",)))
+    ),
+    Layout(20, 5, 4, 6, 4, 4, "ar1", ("seasonal",)),
+)
+CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial")
+SATURATIONS = ("hill", "exponential", "power", "michaelis-menten", "logistic", "none", "tanh", "log", "hill")
+TRENDS = ("none", "linear", "random-walk", "piecewise")
+SEASONS = ("random", "none", "fixed")
+SIZES = ("share", "r_squared", "sd")
+
+
+class Numbers(NamedTuple):
+    """Numbers of a file: mostly plain, sometimes a distribution."""
+
+    rng: np.random.Generator
+
+    def __call__(self, low: float, high: float, kind: str = "bounded") -> Any:
+        """A number or distribution around [low, high]; kind: bounded, positive, fraction, real."""
+        rng, middle = self.rng, (low + high) / 2
+        plain = round(float(rng.uniform(low, high)), 4)
+        if rng.random() < 0.7:
+            return plain
+        options: list[dict[str, Any]] = [
+            {"dist": "uniform", "low": low, "high": high},
+            {"dist": "choice", "values": [low, plain, high]},
+        ]
+        if low > 0:
+            options.append({"dist": "log-uniform", "low": low, "high": high})
+        if kind in ("positive", "real"):
+            options.append({"dist": "lognormal", "median": abs(middle) + 0.01, "sigma": 0.2})
+            options.append({"dist": "gamma", "shape": 20.0, "scale": abs(middle) / 20 + 0.001})
+        if kind == "real":
+            options.append({"dist": "normal", "mean": middle, "sd": (high - low) / 6})
+        if kind == "fraction":
+            options.append({"dist": "beta", "a": 12.0 * middle, "b": 12.0 * (1 - middle)})
+        return options[rng.integers(len(options))]
+
+
+def random_scenario(seed: int, structures: int = len(LAYOUTS)) -> str:
+    """A valid scenario file as TOML text; rule `recorded` reads ``recorded_csv(seed)`` as RECORDED."""
+    structure = seed % structures
+    layout, kinds = LAYOUTS[structure % len(LAYOUTS)], np.random.default_rng([1, structure])
+    rng = np.random.default_rng([2, seed])
+    number, start = Numbers(rng), date(2019, 1, 1) + timedelta(days=int(rng.integers(1500)))
+    parts: dict[str, Any] = {
+        "schema_version": 1,
+        "name": f"random-{seed}",
+        "breaks": "compound",
+        "time": times(layout, start),
+        "demand": demand(layout, structure, kinds, number, start),
+        "controls": [control(f"z{k}", number) for k in range(int(kinds.integers(3)))],
+        "channels": [channel(layout, c, structure, kinds, number) for c in range(len(layout.rules))],
+        "noise": noise(layout.noise, SIZES[(structure + structure // 3) % 3], number),
+        "questions": questions(layout),
+    }
+    if layout.geos > 1:
+        parts["geo"] = {
+            "count": layout.geos,
+            **{
+                f"{name}_sd": number(0.1, 0.5, "positive")
+                for name in ("population", "level", "spend", "effect")
+            },
+        }
+    if layout.rules.count("correlated") > 1:
+        parts["spend"] = {"correlation": number(-0.3, 0.9)}
+    if structure % 2:
+        parts["kpi"] = {"unit": "conversions", "value": round(float(rng.uniform(2, 40)), 2), "margin": 0.4}
+    return "\n".join(section(key, value) for key, value in parts.items())
+
+
+def recorded_csv(seed: int) -> str:
+    """The recorded spend of a scenario: one column, now and then without spend."""
+    layout, rng = LAYOUTS[seed % len(LAYOUTS)], np.random.default_rng([3, seed])
+    rows = layout.weeks + int(rng.integers(0, 6))
+    spend = np.where(rng.random(rows) < 0.8, rng.gamma(4.0, 12.0, rows), 0.0)
+    return weekly_csv("c0", spend)
+
+
+def weekly_csv(column: str, amounts: Any) -> str:
+    """A file of weekly amounts, one column beside the date."""
+    monday = date(2019, 1, 7)
+    rows = (f"{monday + timedelta(weeks=week)},{amount:.3f}" for week, amount in enumerate(amounts))
+    return "\n".join([f"date,{column}", *rows]) + "\n"
+
+
+def section(key: str, value: Any) -> str:
+    """A top-level table, list of tables, or plain key of the file."""
+    if isinstance(value, dict):
+        return "\n".join([f"[{key}]", *(f"{name} = {toml(item)}" for name, item in value.items()), ""])
+    if isinstance(value, list):
+        return "\n".join(section(f"[{key}]", item) for item in value)
+    return f"{key} = {toml(value)}"
+
+
+def toml(value: Any) -> str:
+    """One TOML value; tables inline."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def times(layout: Layout, start: date) -> dict[str, Any]:
+    """The clock."""
+    return {
+        "weeks": layout.weeks, "pre_history": layout.pre_history, "holdout": layout.holdout,
+        "horizon": layout.horizon, "tail": layout.tail, "start": start.isoformat(),
+    }  # fmt: skip
+
+
+def demand(layout: Layout, structure: int, kinds: Any, number: Numbers, start: date) -> dict[str, Any]:
+    """Level, trend, season, shock and events."""
+    rng = number.rng
+    trend: dict[str, Any] = {"kind": TRENDS[structure % 4]}
+    if trend["kind"] == "linear":
+        trend["per_year"] = number(-0.2, 0.3)
+    elif trend["kind"] == "piecewise":
+        pieces = int(kinds.integers(2, 4))
+        weeks = rng.choice(np.arange(-3, layout.weeks + 3), pieces, replace=False)
+        trend["knots"] = [int(week) for week in sorted(weeks)]
+        trend["per_year"] = [number(-0.2, 0.3) for _ in range(pieces + 1)]
+    elif trend["kind"] == "random-walk":
+        trend["sd"] = number(0.005, 0.03, "positive")
+    season: dict[str, Any] = {"kind": SEASONS[(structure + structure // 3) % 3]}
+    if season["kind"] == "random":
+        season |= {"order": int(kinds.integers(1, 4)), "amplitude": number(0.05, 0.3)}
+    elif season["kind"] == "fixed":
+        order = int(kinds.integers(1, 4))
+        season |= {wave: [number(-0.1, 0.15) for _ in range(order)] for wave in ("cosine", "sine")}
+    out = {"level": number(800.0, 1500.0, "positive"), "trend": trend, "season": season}
+    if kinds.random() < 0.6 or structure % len(LAYOUTS) == 1:
+        out["shock"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.02, 0.1, "positive")}
+    days = np.arange(
+        -7 * layout.pre_history, 7 * (layout.weeks + max(layout.holdout, layout.horizon) + layout.tail)
+    )
+    out["events"] = [
+        {
+            "name": f"event{i}",
+            "dates": [(start + timedelta(days=int(day))).isoformat() for day in sorted(rng.choice(days, 4))],
+            "lift": number(-0.2, 0.6),
+        }
+        for i in range(int(kinds.integers(3)))
+    ]
+    return out
+
+
+def control(name: str, number: Numbers) -> dict[str, Any]:
+    """An AR(1) control."""
+    return {
+        "name": name, "mean": number(-2.0, 5.0, "real"), "sd": number(0.5, 2.0, "positive"),
+        "rho": number(0.0, 0.9), "effect": number(-20.0, 20.0, "real"),
+    }  # fmt: skip
+
+
+def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers) -> dict[str, Any]:
+    """One channel; kinds rotate so that a dozen structures meet them all."""
+    rule, turn = layout.rules[c], 3 * structure + c
+    spend, money = spend_of(rule, dict(layout.follows).get(c), kinds, number)
+    scaled_by = ("mean-active", "max", "mean-active", "money")[(turn + structure // 4) % 4]
+    unit = money if scaled_by == "money" else 1.0
+    curve: dict[str, Any] = {
+        "kind": SATURATIONS[(turn + structure // 3) % len(SATURATIONS)],
+        "scaled_by": scaled_by,
+    }
+    if curve["kind"] == "power":
+        curve["exponent"] = number(0.3, 0.95, "fraction")
+    elif curve["kind"] != "none":
+        curve["half_at"] = number(0.4 * unit, 2.5 * unit, "positive")
+    if curve["kind"] == "hill":
+        curve["slope"] = number(0.6, 2.5, "positive")
+    out = {
+        "name": f"c{c}",
+        "kind": "brand-search" if rule == "demand-capturing" else "tv",
+        "spend": spend,
+        "carry_over": carry_over(
+            CARRY_OVERS[(turn + structure // 2) % len(CARRY_OVERS)], layout, kinds, number
+        ),
+        "saturation": curve,
+        "order": ("carry-over-first", "saturation-first")[(turn + structure // 2) % 2],
+    }
+    if scaled_by != "money" and (turn + structure // 4) % 3 == 0:
+        out["effect"] = number(10.0, 80.0, "real")
+    else:
+        out["roas"] = number(0.3, 3.0, "real")
+    return out
+
+
+def spend_of(
+    rule: str, follows: tuple[str, ...] | None, kinds: Any, number: Numbers
+) -> tuple[dict[str, Any], float]:
+    """A spend rule, and about how much money a week it spends."""
+    money = float(number.rng.choice([20.0, 50.0, 90.0]))
+    spend: dict[str, Any] = {"rule": rule}
+    if rule == "recorded":
+        return {"rule": rule, "file": RECORDED, "column": "c0"}, money
+    spend["weekly"] = number(0.8 * money, 1.2 * money, "positive")
+    if rule == "seasonal":
+        return spend | {"phase": number(0.0, 1.0), "sd": number(0.0, 0.5)}, money
+    spend["cv"] = number(*{"correlated": (0.05, 0.25), "demand-capturing": (0.2, 0.6)}.get(rule, (0.0, 0.6)))
+    if rule == "flighted":
+        rest = kinds.integers(18, 21) if kinds.random() < 0.5 else kinds.integers(1, 5)
+        spend |= {"on": int(kinds.integers(2, 5)), "off": int(rest)}
+    elif rule == "pulsed":
+        spend |= {"floor": number(0.0, 0.2), "height": number(0.8, 1.6), "period": number(4.0, 13.0)}
+    elif rule == "demand-chasing":
+        spend |= {
+            "strength": number(0.3, 2.5, "real"), "window": int(kinds.integers(2, 9)),
+            "low": number(0.5, 0.95), "high": number(1.05, 2.0),
+        }  # fmt: skip
+    elif rule == "demand-capturing":
+        spend |= {
+            "lever": "bought", "strength": number(0.3, 1.5), "halo": number(0.1, 0.8),
+            "cap": number(0.8, 1.4),
+        }  # fmt: skip
+        if number.rng.random() < 0.2:  # demand meets the cap exactly, every week
+            spend |= {"cv": 0.0, "strength": 0.0, "halo": 0.0, "cap": 1.0}
+        if follows is not None:
+            spend["follows"] = list(follows)
+    return spend, money
+
+
+def carry_over(kind: str, layout: Layout, kinds: Any, number: Numbers) -> dict[str, Any]:
+    """A kernel, normalised or not."""
+    if kind == "none":
+        return {"kind": "none"}
+    length = int(kinds.integers(2, layout.longest + 1))
+    out: dict[str, Any] = {"kind": kind, "length": length, "normalised": bool(kinds.random() < 0.6)}
+    if kind == "geometric" and kinds.random() < 0.5:
+        return out | {"half_life": number(0.4, 4.0, "positive")}
+    if kind in ("geometric", "delayed", "binomial"):
+        out["retention"] = number(0.2, 0.85, "fraction")
+    if kind == "delayed":
+        out["peak"] = number(0.0, min(3.0, length - 0.5))
+    if kind.startswith("weibull"):
+        out |= {"shape": number(0.6, 2.5, "positive"), "scale": number(1.0, 4.0, "positive")}
+    return out
+
+
+def noise(kind: str, size: str, number: Numbers) -> dict[str, Any]:
+    """KPI noise."""
+    spread = {
+        "share": number(0.01, 0.06, "positive"),
+        "r_squared": number(0.5, 0.95),
+        "sd": number(5.0, 50.0, "positive"),
+    }
+    out: dict[str, Any] = {"kind": "gaussian" if kind == "multiplicative" else kind, size: spread[size]}
+    if kind == "multiplicative":
+        out["multiplicative"] = True
+    elif kind == "student-t":
+        out["df"] = number(3.0, 8.0)
+    elif kind == "ar1":
+        out["rho"] = number(0.2, 0.8, "fraction")
+    return out
+
+
+def questions(layout: Layout) -> dict[str, Any]:
+    """Windows at the start, inside and at the end; a geo problem where there are geos."""
+    weeks, tail = layout.weeks, layout.tail
+    problems = [{"name": "free", "budget": "free", "upper": 1.5}]
+    if layout.geos > 1:
+        problems.append({"name": "places", "scope": "geo", "upper": 2.0})
+    return {
+        "windows": [[0, 4], [weeks // 3, weeks // 3 + 7], [weeks - 5, weeks]],
+        "multipliers": [0.0, 0.5, 1.0, 1.5],
+        "impulse_lags": min(tail + 1, 6),
+        "levels": 5,
+        "problems": problems,
+    }

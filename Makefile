@@ -1,6 +1,6 @@
 # Every target sets up what it needs, once, in .venv. Assumed: Python 3.11 or newer with pip and venv.
 #   make test                  all tests
-#   make demo [CSV=my.csv]     the demonstration, optionally on your own weekly file
+#   make demo                  the demonstration; on your own weekly file: make demo CSV=my.csv [SPEND=tv,radio]
 #   make lint | bench          ruff and mypy | speed and memory
 #   make readme                put what `make demo` and `make test` print into README.md
 #   make lock                  renew constraints.txt from the newest versions that resolve
@@ -26,7 +26,7 @@ test: .venv/.installed-test
 
 demo: .venv/.installed-test
 	@mkdir -p .cache
-	set -o pipefail; $(BIN)/simbench demo $(if $(CSV),--csv "$(CSV)",| tee .cache/demo.txt)
+	set -o pipefail; $(BIN)/simbench demo $(if $(CSV),--csv "$(CSV)" $(if $(SPEND),--columns "$(SPEND)"),| tee .cache/demo.txt)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

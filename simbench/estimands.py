@@ -103,7 +103,7 @@ def answer(mean: Mean, questions: Questions, context: Context, origin: Array, pe
     Answers
         Without a draws axis; `forecast` is the mean.
     """
-    sizes, (wide, horizon, geos, channels) = questions.sizes, questions.plans.shape
+    sizes, (_, horizon, geos, channels) = questions.sizes, questions.plans.shape
     weeks, past = jnp.arange(periods), within(jnp.arange(periods), 0, origin)
     windows, count = questions.windows, questions.windows.shape[0]
     inside = jax.vmap(lambda w: within(weeks, w[0], w[1]))(windows)  # [W, N]
@@ -114,55 +114,63 @@ def answer(mean: Mean, questions: Questions, context: Context, origin: Array, pe
     def edit(window: Array, channel: Array, factor: Array) -> Array:  # scale [N, C]
         return past[:, None] * (1.0 + (factor - 1.0) * window[:, None] * channel)
 
-    none = jnp.zeros((horizon, geos, channels))
-    contribution_arms = jax.vmap(lambda w: jax.vmap(lambda c: edit(w, c, 0.0))(each))(inside)
-    curve_arms = jax.vmap(lambda c: jax.vmap(lambda k: edit(inside[0], c, k))(questions.multipliers))(each)
-    factual_arm = jnp.broadcast_to(past[:, None], (periods, channels))
+    def full(scale: Array) -> Array:  # [N, C] -> [N, G, C]
+        return jnp.broadcast_to(scale[:, None, :], (periods, geos, channels))
+
+    # --- whole paths: factual, status quo plan, baseline, forecast
+
+    as_it_was = jnp.broadcast_to(past[:, None], (periods, channels))
+    silent = edit(inside[0], jnp.ones(channels), 0.0)
+    still, given = jnp.zeros((periods, geos, channels)), questions.future.lever
+    adds = jnp.stack([still, placed(questions.plans[0], origin, periods), still, placed(given, origin, periods)])
+    paths, paid = jax.vmap(lambda s, a: mean(full(s), a))(jnp.stack([as_it_was, as_it_was, silent, as_it_was]), adds)
+    spends = (paid[0].sum(axis=1) * inside[0][:, None]).sum(axis=0) > 0
+
+    # --- counterfactuals: lanes (scale, plan, weeks that count, path they are compared with)
+
+    off = jax.vmap(lambda w: jax.vmap(lambda c: edit(w, c, 0.0))(each))(inside).reshape(-1, periods, channels)
+    scaled = jax.vmap(lambda c: jax.vmap(lambda k: edit(inside[0], c, k))(questions.multipliers))(each)
+    scaled = scaled.reshape(-1, periods, channels)
+    plans = [questions.plans, *(response_plans(p).reshape(-1, horizon, geos, channels) for p in questions.problems)]
+    none = jnp.zeros((1, horizon, geos, channels))
     lanes = [
-        (jnp.broadcast_to(factual_arm, (count, periods, channels)), None, history),
-        (contribution_arms.reshape(-1, periods, channels), None, jnp.repeat(history, channels, axis=0)),
-        (curve_arms.reshape(-1, periods, channels), None, jnp.broadcast_to(history[0], (curve_arms.shape[0] * curve_arms.shape[1], periods))),
+        (off, none, jnp.repeat(history, channels, axis=0), 0),
+        (scaled, none, history[:1], 0),
+        *((as_it_was[None], plan, ahead[None], 1) for plan in plans),
     ]
-    plans = [questions.plans, *(response_plans(problem).reshape(-1, horizon, geos, channels) for problem in questions.problems)]
-    for plan in plans:
-        lanes.append((jnp.broadcast_to(factual_arm, (plan.shape[0], periods, channels)), plan, jnp.broadcast_to(ahead, (plan.shape[0], periods))))
-    scale = jnp.concatenate([lane[0] for lane in lanes])
-    plan = jnp.concatenate([jnp.broadcast_to(none, (lane[0].shape[0], *none.shape)) if lane[1] is None else lane[1] for lane in lanes])
-    counted = jnp.concatenate([lane[2] for lane in lanes])
+    sizes_of = [max(lane[0].shape[0], lane[1].shape[0]) for lane in lanes]
+    starts = [0, *accumulate(sizes_of)]
+    scale, plan, counted = (
+        jnp.concatenate([jnp.broadcast_to(lane[i], (n, *lane[i].shape[1:])) for lane, n in zip(lanes, sizes_of, strict=True)])
+        for i in range(3)
+    )
+    against = jnp.repeat(jnp.array([lane[3] for lane in lanes]), jnp.array(sizes_of), total_repeat_length=starts[-1])
 
-    def total(lane: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        scale, plan, counted = lane
-        mu, paid = mean(jnp.broadcast_to(scale[:, None, :], (periods, geos, channels)), placed(plan, origin, periods))
-        return (mu * counted[:, None]).sum(axis=0), (paid * counted[:, None, None]).sum(axis=(0, 1))
+    def total(lane: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+        scale, plan, counted, against = lane
+        mu, paid = mean(full(scale), placed(plan, origin, periods))
+        # differences week by week: the sums themselves are a thousand times larger
+        return counted @ (mu - paths[against]), (paid * counted[:, None, None]).sum()
 
-    kpi_geo, money = jax.lax.map(total, (scale, plan, counted), batch_size=LANES)
-    kpi = kpi_geo.sum(axis=-1)
-    starts = [0, *accumulate(lane[0].shape[0] for lane in lanes)]
+    by_geo, money = jax.lax.map(total, (scale, plan, counted, against), batch_size=LANES)
 
     def part(x: Array, i: int) -> Array:
         return x[starts[i] : starts[i + 1]]
 
-    factual = part(kpi_geo, 0)  # [W, G]
-    off = part(kpi_geo, 1).reshape(count, channels, geos)
-    by_geo = factual[:, None, :] - off
-    curve = part(kpi, 2).reshape(channels, -1)
+    by_geo, kpi = -part(by_geo, 0).reshape(count, channels, geos), by_geo.sum(axis=-1)
+    curve = part(kpi, 1).reshape(channels, -1)
     zero = jnp.argmin(jnp.abs(questions.multipliers))
-    worth = questions.margin * context.unit_value
-    value = worth * part(kpi, 3) - part(money, 3).sum(axis=-1)
+    value = questions.margin * context.unit_value * part(kpi, 2) - part(money, 2)
     response, response_paid = [], []
     for i, problem in enumerate(questions.problems):
-        units, levels = problem.levels.shape
-        gained, spent = part(kpi, 4 + i).reshape(units, levels), part(money, 4 + i).sum(axis=-1).reshape(units, levels)
+        gained, spent = (part(x, 3 + i).reshape(problem.levels.shape) for x in (kpi, money))
         response.append(gained - gained[:, :1])
         response_paid.append(spent - spent[:, :1])
 
     # --- derivatives along each channel's own flighting
 
     def pushed(direction: Array) -> tuple[Array, Array]:  # [N, C] -> d mu [N], d paid [N, C] per unit of scale
-        base = jnp.broadcast_to(factual_arm[:, None, :], (periods, geos, channels))
-        push = jnp.broadcast_to(direction[:, None, :], base.shape)
-        still = jnp.zeros_like(base)
-        _, (mu, paid) = jax.jvp(lambda s: mean(s, still), (base,), (push,))
+        _, (mu, paid) = jax.jvp(lambda s: mean(s, still), (full(as_it_was),), (full(direction),))
         return mu.sum(axis=-1), paid.sum(axis=1)
 
     def push_all(directions: Array) -> tuple[Array, Array]:
@@ -177,26 +185,16 @@ def answer(mean: Mean, questions: Questions, context: Context, origin: Array, pe
 
     week = jax.vmap(lambda a: middle_week(a > 0, windows[0, 0], windows[0, 1]))(own[0])
     pulses = jax.nn.one_hot(week, periods)[:, :, None] * each[:, None, :]
-    paths = push_all(pulses)[0]
-    impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(paths, jnp.maximum(week, 0))
+    impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(push_all(pulses)[0], jnp.maximum(week, 0))
 
-    # --- whole paths: baseline and forecast
-
-    given = jnp.zeros((periods, geos, channels))
-    given = jax.lax.dynamic_update_slice_in_dim(given, questions.future.lever, origin, axis=0)
-    silent = past * (1.0 - inside[0])
-    two = jax.vmap(lambda s, a: mean(jnp.broadcast_to(s[:, None, None], a.shape), a)[0])(
-        jnp.stack([silent, past]), jnp.stack([jnp.zeros_like(given), given])
-    )
-    held = questions.future.lever.shape[0]
     return Answers(
         contribution=by_geo.sum(axis=-1),
         marginal=marginal,
-        curve=jnp.where((bought[0] > 0)[:, None], curve - curve[:, zero][:, None], jnp.nan),
+        curve=jnp.where(spends[:, None], curve - curve[:, zero][:, None], jnp.nan),
         impulse=jnp.where((week >= 0)[:, None], impulse, jnp.nan),
-        baseline=two[0].sum(axis=-1)[: periods - questions.future.controls.shape[0]],
+        baseline=paths[2].sum(axis=-1)[: periods - questions.future.controls.shape[0]],
         contribution_geo=by_geo[0].T,
-        forecast=jax.lax.dynamic_slice_in_dim(two[1], origin, held),
+        forecast=jax.lax.dynamic_slice_in_dim(paths[3], origin, given.shape[0]),
         plan_value=value - value[0],
         response=tuple(response),
         response_paid=tuple(response_paid),
@@ -208,7 +206,7 @@ def response_plans(problem: Problem) -> Array:
     units, levels = problem.levels.shape
 
     def plan(unit: Array, level: Array) -> Array:
-        return plan_of(problem, problem.status_quo.at[unit].set(problem.levels[unit, level]))
+        return plan_of(problem, jnp.asarray(problem.status_quo).at[unit].set(jnp.asarray(problem.levels)[unit, level]))
 
     return jax.vmap(lambda u: jax.vmap(lambda k: plan(u, k))(jnp.arange(levels)))(jnp.arange(units))
 

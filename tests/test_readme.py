@@ -116,6 +116,7 @@ def test_readme_lists_the_commands_there_are() -> None:
     assert set(re.findall(r"^\| `simbench (\w+)", section, re.MULTILINE)) == set(main.commands)
 
 
+@pytest.mark.slow
 def test_the_python_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

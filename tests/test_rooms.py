@@ -36,10 +36,11 @@ ROOMS: dict[str, set[str]] = {
     "decide": DECIDE,
     "score": {"records", "ids"},
     "lock": {"world"},
+    "doctor": {"lock", "world.scenario", "run.hosts"},
     "run": PARTS,
     "report": PARTS,
     "": PARTS,
-    "cli": {*PARTS, ""},
+    "cli": {*PARTS, "doctor", ""},
     "__main__": {"cli"},
 }
 

@@ -14,7 +14,7 @@ weeks = {weeks}
 pre_history = 12
 holdout = 8
 horizon = 10
-tail = 9
+tail = 14
 [demand]
 level = {{ dist = "uniform", low = 800.0, high = 1200.0 }}
 trend = {{ kind = "linear", per_year = 0.05 }}

@@ -74,7 +74,9 @@ def branch(
         matters = gap > allowed
         settled = max(settled, now[~matters].max(initial=-np.inf))
         corner = relaxation.corner
-        mixed = np.maximum(relaxation.corner_worth - upper_line(state.table, corner), 0.0)
+        levels = state.table.levels
+        inside = ((levels > low[top][..., None]) & (levels < high[top][..., None])).any(-1)  # can be cut
+        mixed = np.where(inside, relaxation.corner_worth - upper_line(state.table, corner), 0.0).clip(0.0)
         split = matters & (mixed.sum(1) > MIXED * gap)
         lead = int(np.argmax(now))
         lows, highs = _halves(state.table, low[top[split]], high[top[split]], mixed[split], corner[split])
@@ -91,8 +93,8 @@ def branch(
             place = int(np.count_nonzero(matters[:lead]))  # the leading box among those that were polished
             here = better[[best if split[lead] else place]]
             decisive = np.stack([relaxation.low[lead], relaxation.high[lead]], axis=-1)[None]
-            levels = np.concatenate([decisive, ladder(state.table, here, lower, upper)], axis=-1)
-            state = refine(ask, state, np.stack([here, better[[best]]], axis=-1), levels)
+            asked = np.concatenate([decisive, ladder(state.table, here, lower, upper)], axis=-1)
+            state = refine(ask, state, np.stack([here, better[[best]]], axis=-1), asked)
     return state, float(max(settled, bound.max(initial=-np.inf), state.value[0]))
 
 

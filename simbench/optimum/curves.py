@@ -112,24 +112,25 @@ def _curves(name: str, part: ArrayLike, levels: ArrayLike) -> NDArray[np.float64
 
 
 def allocate(
-    levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth: float, constraints: Constraints
+    levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth: ArrayLike, constraints: Constraints
 ) -> NDArray[np.float64]:
-    """The best amounts on answered curves of one world; ties are settled the same way every time.
+    """The best amounts on answered curves; ties are settled the same way every time.
 
     Parameters
     ----------
-    levels, kpi : array [U, L]
-        Money, KPI units against amount 0. Curves may be noisy, falling, flat or zero.
-    paid : array [U, L], optional
+    levels, kpi : array [R, U, L] (or [U, L] for one world)
+        Money, KPI units against amount 0. Curves may be noisy, falling, flat or zero. The levels of
+        a unit whose box is a single point need not rise: there is nothing to decide.
+    paid : array like levels, optional
         Money; None = the amount itself.
-    worth : float
+    worth : float or array [R]
         Money per KPI unit.
     constraints : Constraints
-        One world (R = 1); its box lies within the levels.
+        R worlds; their boxes lie within the levels.
 
     Returns
     -------
-    array [U]
+    array [R, U] (or [U])
         Money, feasible.
 
     Raises
@@ -137,11 +138,25 @@ def allocate(
     BadInput
         As :func:`pchip_cells` and :func:`separable`, or a box that reaches beyond the levels.
     """
-    evaluate = pchip_cells(levels, kpi, paid, worth)
-    knots, low, high = np.asarray(levels, float), constraints.lower[0], constraints.upper[0]
-    beyond = (high > knots[:, -1] * (1 + 1e-9)) | (low < knots[:, 0] * (1 - 1e-9))
+    single = np.ndim(levels) == 2
+    knots, gained = _curves("levels", levels, levels), _curves("kpi", kpi, levels)
+    spent = knots if paid is None else _curves("paid", paid, levels)
+    low, high = constraints.lower, constraints.upper
+    beyond = (high > knots[..., -1] * (1 + 1e-9)) | (low < knots[..., 0] * (1 - 1e-9))
     if beyond.any():
-        unit = int(np.argmax(beyond))
-        what = f"reach from {knots[unit, 0]:g} to {knots[unit, -1]:g}"
-        raise BadInput(f"levels of unit {unit}", what, f"cover its box, {low[unit]:g} to {high[unit]:g}")
-    return separable(evaluate, constraints).amounts[0]
+        world, unit = np.argwhere(beyond)[0]
+        what = f"reach from {knots[world, unit, 0]:g} to {knots[world, unit, -1]:g}"
+        right = f"cover its box, {low[world, unit]:g} to {high[world, unit]:g}"
+        raise BadInput(f"levels of unit {unit}", what, right)
+    # a unit without room: any rising levels and a flat curve stand for it
+    decided = ((high <= low) & (np.diff(knots, axis=-1) <= 0).any(-1))[..., None]
+    knots = np.where(decided, low[..., None] + np.arange(knots.shape[-1]), knots)
+    gained, spent = np.where(decided, 0.0, gained), np.where(decided, 0.0, spent)
+    money = np.broadcast_to(np.asarray(worth, float), len(knots))
+
+    def cells(worlds: NDArray) -> Evaluate:
+        own_spent = None if paid is None else spent[worlds]
+        return pchip_cells(knots[worlds], gained[worlds], own_spent, money[worlds])
+
+    amounts = separable(cells(np.arange(len(knots))), constraints, select=cells).amounts
+    return amounts[0] if single else amounts

@@ -181,11 +181,11 @@ def project(amounts: ArrayLike, constraints: Constraints) -> NDArray[np.float64]
     nearest = meet(wanted, np.ones_like(wanted), fine.lower, fine.upper, fine.budget)
     for world in np.flatnonzero(~holds_rows(nearest, fine, 0.0)):
         one = take(fine, [world])
-        reason = infeasible(one)
-        if reason is not None:
-            raise BadInput(f"constraints of world {world}", reason, "widen them")
         box = fine.lower[world], fine.upper[world]
         nearest[world] = least_move(wanted[world], np.ones(wanted.shape[1]), *box, matrix(one))
+        reason = None if holds(nearest[[world]], one)[0] else infeasible(one)
+        if reason is not None:
+            raise BadInput(f"constraints of world {world}", reason, "widen them")
     return nearest
 
 
@@ -197,6 +197,15 @@ def holds_rows(amounts: NDArray, constraints: Constraints, slack: float = SLACK)
     total = amounts @ c.groups.T
     allowed = slack * (np.abs(c.upper) @ np.abs(c.groups).T)
     return ((total >= c.group_low - allowed) & (total <= c.group_high + allowed)).all(1)
+
+
+def holds(amounts: NDArray, constraints: Constraints, slack: float = SLACK) -> NDArray[np.bool_]:
+    """Which worlds' amounts ``[R, U]`` meet every constraint, up to `slack` of the largest amount."""
+    c, total = constraints, amounts.sum(1)
+    room = slack * np.abs(c.upper).max(1)
+    box = (amounts >= c.lower - room[:, None]) & (amounts <= c.upper + room[:, None])
+    spent = (total >= c.budget[:, 0] - room) & (total <= c.budget[:, 1] + room)
+    return box.all(1) & spent & holds_rows(amounts, c, slack)
 
 
 def matrix(constraints: Constraints) -> tuple[NDArray, NDArray, NDArray]:
@@ -224,7 +233,7 @@ def least_move(
 
     The least-distance problem by non-negative least squares (Lawson and Hanson 1974, chapter 23), an
     active-set method; repeated from its own result, which squares what rounding is left. Amounts of
-    weight 0 stay. Something feasible must exist.
+    weight 0 stay. Something feasible must exist; rounding is forgiven, so it may be a single point.
     """
     from scipy.optimize import nnls
 
@@ -234,20 +243,25 @@ def least_move(
     low, high = np.concatenate([lower, low]), np.concatenate([upper, high])
     both = np.concatenate([sums, -sums])
     amounts = np.where(weight > 0, centre, np.clip(centre, lower, upper))
+    rounding = 1e-14 * np.abs(both) @ np.maximum(np.abs(lower), np.abs(upper))
     for _ in range(3):
-        limit = np.concatenate([low, -high]) - both @ amounts  # the move must give both @ move >= limit
+        limit = np.concatenate([low, -high]) - both @ amounts - rounding  # both @ move must reach it
         scaled = both * size
         length = np.linalg.norm(scaled, axis=1)
         keep = np.isfinite(limit) & (length > 0)
         scaled, limit = scaled[keep] / length[keep, None], limit[keep] / length[keep]
         distance = limit.max(initial=0.0)  # the answer lies at least this far: it makes a well scaled problem
-        if distance <= 1e-15 * np.abs(amounts / np.where(size > 0, size, 1.0)).max(initial=0.0):
+        if not limit.size or distance <= 1e-15 * np.abs(amounts / np.where(size > 0, size, 1.0)).max(
+            initial=0.0
+        ):
             break
         system = np.concatenate([scaled.T, limit[None] / distance])
         goal = np.zeros(len(centre) + 1)
         goal[-1] = 1.0
         force, _ = nnls(system, goal, maxiter=100 * len(limit))
         rest = system @ force - goal
+        if rest[-1] > -1e-20:
+            break  # no feasible amounts by more than rounding
         amounts = amounts - size * distance * rest[:-1] / rest[-1]
     return np.clip(amounts, lower, upper)
 

@@ -186,7 +186,7 @@ def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budge
         bound[open_rows] = np.where(better, found, bound[open_rows])
         line = left_worth + slope * (target[open_rows] - left)
         size = np.abs(left_worth) + np.abs(right_worth) + np.abs(slope) * np.abs(target[open_rows])
-        goes_on = (found - line > 1e-14 * size) & (middle != left) & (middle != right)
+        goes_on = (found - line > 1e-12 * size) & (middle != left) & (middle != right)
         below = (middle <= target[open_rows]) & goes_on
         above = (middle > target[open_rows]) & goes_on
         low[open_rows[below]], low_worth[open_rows[below]] = now[below], now_worth[below]
@@ -266,6 +266,9 @@ def polish(
         concave = curvature < 0
         weight = np.where(concave, -1.0 / np.where(concave, curvature, -1.0), 0.0)
         start, end = np.clip(start, lower, amounts), np.clip(end, amounts, upper)
+        # where a curve is all but straight, a step of many windows says as much and rounds better
+        steep = np.maximum(np.abs(slope).max(-1, keepdims=True), np.finfo(float).tiny)
+        weight = np.minimum(weight, 1e6 * (end - start) / steep)
         moved = nearest(amounts + weight * slope, weight, start, end)
         amounts = np.where(np.isfinite(moved), moved, amounts)
     return nearest(amounts, np.ones_like(amounts), lower, upper)

@@ -80,6 +80,7 @@ def _relax(
         A_eq=csr_array((np.ones(count), (owner, np.arange(count))), shape=(len(low), count)),
         b_eq=np.ones(len(low)),
         method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if found.x is None:
         bound = -np.inf if found.status == 2 else np.inf

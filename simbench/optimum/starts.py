@@ -14,6 +14,9 @@ from simbench.optimum.sample import random_feasible
 
 #: ``value_and_gradient(amounts [U]) -> (value, gradient [U])``.
 ValueAndGradient = Callable[[NDArray], tuple[float, NDArray]]
+#: Random points that are screened in one call.
+BLOCK = 256
+
 #: ``screen(amounts [B, U]) -> values [B]``.
 Screen = Callable[[NDArray], NDArray]
 
@@ -64,7 +67,7 @@ def general(
     screen: Screen | None,
     random: np.random.Generator,
     tolerance: float = 1e-6,
-    points: int = 4096,
+    points: int = 1024,
     best: int = 8,
 ) -> Solution:
     """Maximise any smooth value of one world: many starts, checked by an independent global search.
@@ -83,7 +86,8 @@ def general(
     upper_bound : float
         A proven bound, or infinity.
     screen : callable or None
-        ``(amounts [B, U]) -> values [B]``. Without it, `best` random points are climbed from unscreened.
+        ``(amounts [B, U]) -> values [B]``, asked in blocks of 256 (the last may be smaller). Without it,
+        `best` random points are climbed from unscreened.
     random : numpy.random.Generator
     tolerance : float
         Gap allowed, as a share of the range of the values met on the way.
@@ -109,7 +113,9 @@ def general(
     begin = project(begin, repeat(fine, len(begin))) if len(begin) else begin
     scattered = random_feasible(fine, points if screen is not None else best, random)
     if screen is not None:
-        scattered = _spread(scattered, np.asarray(screen(scattered), float), fine, best)
+        blocks = np.split(scattered, range(BLOCK, points, BLOCK))
+        seen = np.concatenate([np.asarray(screen(block), float) for block in blocks])
+        scattered = _spread(scattered, seen, fine, best)
     begin = np.concatenate([begin, scattered])
     worth = np.array([value_and_gradient(start)[0] for start in begin])
     if not np.isfinite(worth).all():

@@ -30,6 +30,11 @@ SCHEMA_VERSION = 1
 #: A spreadsheet would run a cell that begins with one of these.
 ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 OURS = re.compile(r"brief-[0-9]{4,}|truth")
+#: Estimands that share the file optimum.csv.
+OPTIMUM = frozenset({
+    "reference amount", "best amount", "reference value", "best value", "upper bound", "certified", "separable",
+    "grid floor",
+})  # fmt: skip
 
 README = """\
 One simulated advertiser, as an analyst sees it. All files are UTF-8; CSV files are comma separated.
@@ -269,9 +274,10 @@ def _write_truth(drawn: Drawn, folder: Path) -> None:
         place = folder / f"{number:04d}"
         place.mkdir(parents=True)
         table = truth_frame(truth, drawn.labels, brief)
-        for estimand, rows in table.groupby("estimand", sort=False):
-            used = [name for name in rows if not (rows[name].isna() | (rows[name] == "")).all() or name == "value"]
-            _table(rows[used])(place / f"{str(estimand).replace(' ', '-')}.csv")
+        file_of = table.estimand.map(lambda estimand: "optimum" if estimand in OPTIMUM else estimand)
+        for name, rows in table.groupby(file_of, sort=False):
+            used = [c for c in rows if c == "value" or not (rows[c].isna() | (rows[c] == "")).all()]
+            _table(rows[used])(place / f"{str(name).replace(' ', '-')}.csv")
         optima = {
             problem: {"units": list(units), **best._asdict()}
             for problem, units, best in zip(drawn.labels.problems, drawn.labels.units, truth.optima, strict=True)

@@ -258,26 +258,31 @@ def _media(told: TruthFacts) -> str:
 def _readings(told: TruthFacts) -> list[str]:
     """Where the three readings of "turn it off" differ."""
     bought = listed([channel.name for channel in told.channels if channel.bought])
-    frozen = _differing(told, "path_held")
-    reacting = _differing(told, "responding")
+    frozen, reacting = _differing(told, "path_held"), _differing(told, "responding")
     said = []
     if frozen:
         said.append(
-            f"Turning a channel off also changes what {bought} buys. Contribution with that, and with all other "
+            f"Turning a channel off also changes what {bought} buys. Contribution with that, against all other "
             f"spend frozen (path-held): {frozen}."
         )
     if reacting:
         said.append(
             "Turning a channel off also makes the advertiser's own rule react. Contribution with all other levers "
-            f"held, and with the rule running (responding): {reacting}."
+            f"held, against the rule running (responding): {reacting}."
         )
     return said
 
 
 def _differing(told: TruthFacts, reading: str) -> str:
     pairs = [(channel.name, channel.contribution, getattr(channel, reading)) for channel in told.channels]
-    apart = [(name, held, other) for name, held, other in pairs if abs(held - other) > NOTABLE * max(abs(held), 1e-12)]
-    return "; ".join(f"{name} {short(held)}, {short(other)}" for name, held, other in apart)
+    apart = [abs(held - other) / max(abs(held), 1e-12) for _, held, other in pairs]
+    if max(apart) <= NOTABLE:
+        return f"no more than {percent(max(apart))} apart" if max(apart) > 1e-6 else ""
+    return "; ".join(
+        f"{name} {short(held)} against {short(other)}"
+        for (name, held, other), share in zip(pairs, apart, strict=True)
+        if share > NOTABLE
+    )
 
 
 def changes(problem: ProblemTruth) -> tuple[list[Move], list[Move]]:
@@ -311,7 +316,7 @@ def proof(problem: ProblemTruth) -> str:
         return "the best of a search, without a bound that proves it"
     share = max(problem.gap, 0.0) / problem.spend if problem.spend else 0.0
     gap = "0.001%" if share < 1e-5 else percent(share)
-    return f"proven to within {gap} of media spend" if problem.certified else f"no plan earns more than {gap} of it beyond that"
+    return f"proven to within {gap} of media spend" if problem.certified else f"at most {gap} of media spend more is possible"
 
 
 def _names(moves: Sequence[Move], most: int = 4) -> str:

@@ -337,10 +337,7 @@ def optimum_of(book: Book, problem: Problem, response: Array, paid: Array | None
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
     amounts = relaxed.amounts if not book.form.buys else searched(book, problem, constraints, relaxed.amounts)
     reference = optimum.project(problem.status_quo, constraints)
-    common = np.stack([
-        optimum.allocate(problem.levels[i], response[i], None if paid is None else paid[i], float(book.worth[i]), optimum.take(constraints, [i]))
-        for i in range(count)
-    ])  # fmt: skip
+    common = optimum.allocate(problem.levels, response, paid, book.worth, constraints)
     worth = worth_of_amounts(book, problem, np.stack([problem.status_quo, reference, amounts, common], axis=1))
     now, kept, best, read = np.moveaxis(worth.mean(axis=-1), 1, 0)
     better = read > best  # the candidates are two: keep the better one, so that regret is never negative

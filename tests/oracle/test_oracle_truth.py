@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from simbench.world.scenario import read_scenario
 from simbench.world.truth import draw
 
 from . import decisions, oracle
-from .random_scenarios import RECORDED, random_scenario, recorded_csv
+from .random_scenarios import FEW, RECORDED, random_scenario, recorded_csv
 
 SEEDS = range(50)
+#: Every structure compiles its own programs: few by default, as many as wanted for a wider look.
+STRUCTURES = int(os.environ.get("SIMBENCH_ORACLE_STRUCTURES", FEW))
 TOLERANCE = 1e-9  # of the largest entry of an array
 
 
@@ -142,7 +145,7 @@ def best(case: Any, truth: Any, problems: list[Any], seed: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_truth_equals_oracle(seed: int, tmp_path: Path) -> None:
-    (tmp_path / "world.toml").write_text(random_scenario(seed))
+    (tmp_path / "world.toml").write_text(random_scenario(seed, STRUCTURES))
     (tmp_path / RECORDED).write_text(recorded_csv(seed))
     scenario = read_scenario(tmp_path / "world.toml")
     case = oracle.case(scenario, 0)

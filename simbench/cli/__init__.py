@@ -1,0 +1,36 @@
+"""The command line: thin verbs over public functions. Everything heavy is imported inside a verb."""
+
+from __future__ import annotations
+
+import click
+
+from simbench.cli.common import Verbs
+from simbench.cli.keeping import doctor, lock
+from simbench.cli.running import demo, run
+from simbench.cli.starting import new, schema
+from simbench.cli.worlds import draw, list_, show
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        import simbench
+
+        click.echo(f"simbench {simbench.__version__}")
+        context.exit()
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version.")
+def main() -> None:
+    """Benchmark marketing mix models on simulated worlds whose truth is known.
+
+    \b
+    Begin with:
+      simbench list
+      simbench show clean
+      simbench run clean --backend ols
+    """
+
+
+for _verb in (list_, show, draw, run, demo, new, schema, lock, doctor):
+    main.add_command(_verb)

@@ -1,0 +1,116 @@
+"""What every verb shares: faults, JSON, tables and progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from simbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA_VERSION = 1
+#: Columns of every printed page; a narrower terminal gets its own width.
+WIDTH = 100
+PASS, FAILED, BAD, NOTHING, FAILURES, INTEGRITY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
+
+
+class Verbs(click.Group):
+    """Bad input is one line on stderr and exit code 2; Ctrl-C is 130; any other fault is not hidden."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except BadInput as error:
+            click.echo(f"error: {one_line(str(error))}", err=True)
+            ctx.exit(BAD)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def example(*lines: str) -> str:
+    """The end of a verb's help: commands to copy."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def json_option(verb: _Verb) -> _Verb:
+    """``--json``: machine output with stable keys."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON with stable keys.")(verb)
+
+
+def force_option(verb: _Verb) -> _Verb:
+    """``--force``: write over what is there."""
+    return click.option("--force", is_flag=True, help="Replace what is there.")(verb)
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and control characters."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in text).split())
+
+
+def emit(content: Mapping[str, Any]) -> None:
+    """Print JSON: `schema_version` first, NaN and infinity as null."""
+    from simbench.report.folders import as_json
+
+    click.echo(as_json({"schema_version": SCHEMA_VERSION, **content}))
+
+
+def page() -> Console:
+    """Where a verb prints: names as they are, no trailing blanks, one width where there is no terminal."""
+    from rich.console import Console
+
+    class Page(Console):
+        def print(self, *parts: Any, **style: Any) -> None:
+            with self.capture() as caught:
+                super().print(*parts, **style)
+            click.echo("\n".join(line.rstrip() for line in caught.get().splitlines()))
+
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    found = Page(**plain)
+    return found if found.is_terminal and found.width < WIDTH else Page(width=WIDTH, **plain)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> Any:
+    """A rich table; columns named in `right` hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
+
+
+@contextmanager
+def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Say on stderr what is being done, on a terminal only; the block may say more."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, markup=False, emoji=False)
+    with console.status(text) as status:
+        yield lambda more: status.update(f"{text}: {more}")
+
+
+def free(file: Path, *, force: bool) -> None:
+    """Refuse a file that is there already, unless forced."""
+    if file.is_dir():
+        raise BadInput(str(file), "is a folder", "the name of a file")
+    if file.exists() and not force:
+        raise BadInput(str(file), "exists already", "another name, or --force to replace it")
+    if not file.parent.is_dir():
+        raise BadInput(str(file), "is in a folder that does not exist", "a folder that exists")

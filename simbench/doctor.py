@@ -36,7 +36,9 @@ def examine() -> list[Finding]:
         Always the same names in the same order.
     """
     return [
-        Finding("python", f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"),
+        Finding(
+            "python", f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"
+        ),
         Finding("simbench", version_of("simbench") or "not installed, running from a checkout"),
         *(Finding(name, version_of(name) or "missing", version_of(name) is not None) for name in CORE),
         Finding("platform", f"{platform.system()} {platform.release()}, {platform.machine()}"),
@@ -122,7 +124,11 @@ def lock() -> str:
         faults = locks.check(numbers=False)
     except BadInput as error:
         return f"not ok: {error}"
-    return f"ok: {locks.lock_path()}" if not faults else "not ok: " + "; ".join(f"{f.scenario} {f.detail}" for f in faults)
+    return (
+        f"ok: {locks.lock_path()}"
+        if not faults
+        else "not ok: " + "; ".join(f"{f.scenario} {f.detail}" for f in faults)
+    )
 
 
 def extra(parts: tuple[str, ...]) -> str:

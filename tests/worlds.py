@@ -65,11 +65,13 @@ def channel(
 
 
 def scenario(
-    *channels: str, name: str = "test-world", weeks: int = 60, geos: int = 1, value: float = 2.0, shock: bool = False, extra: str = ""
-) -> str:
-    """A scenario's text."""
+    *channels: str, name: str = "test-world", weeks: int = 60, geos: int = 1, value: float = 2.0, shock: bool = False,
+    extra: str = "", base: str = "",
+) -> str:  # fmt: skip
+    """A scenario's text; with `base` it draws the innovations of that family."""
     unseen = "shock = { rho = 0.7, sd = 0.1 }" if shock else ""
-    return HEAD.format(name=name, weeks=weeks, geos=geos, value=value, shock=unseen, extra=extra) + "".join(channels)
+    text = HEAD.format(name=name, weeks=weeks, geos=geos, value=value, shock=unseen, extra=extra) + "".join(channels)
+    return text.replace('breaks = ""', f'base = "{base}"\nbreaks = "compound"', 1) if base else text
 
 
 def plain(money: float = 1.0, **options: object) -> str:

@@ -20,9 +20,11 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version."
+)
 def main() -> None:
-    """Benchmark marketing mix models on simulated worlds whose truth is known.
+    r"""Benchmark marketing mix models on simulated worlds whose truth is known.
 
     \b
     Begin with:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from simbench.cli.common import emit, page, progress, table
-from simbench.cli.running import HEADLINES, LEGEND, leaderboard, records
+from simbench.cli.running import LEGEND, leaderboard, records
 from simbench.errors import BadInput
 
 PICTURE = Path("simbench-demo.png")
 CONTENDERS = ("ols", "spend-share")
-#: Headline -> (estimand, metric) of the score rows, and what it means to be best in it.
+#: What it means to be best -> (headline of the table, estimand and metric of the score rows).
 BEST = {
-    "recovery error": ("contribution", "error", "came closest to the true contributions"),
-    "forecast crps": ("forecast", "crps", "forecast the holdout best"),
-    "normalised regret": ("decision", "regret", "decided best"),
+    "Closest to the true contributions": ("recovery error", "contribution", "error"),
+    "Best forecast": ("forecast crps", "forecast", "crps"),
+    "Best decision": ("normalised regret", "decision", "regret"),
 }
 
 
@@ -42,14 +42,19 @@ def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, a
     began, console = time.perf_counter(), page()
     say = (lambda *_, **__: None) if as_json else console.print
     with tempfile.TemporaryDirectory(prefix="simbench-") as folder:
-        world, notes = own_world(file, columns, Path(folder))  # a faulty file is refused before anything is drawn
+        world, notes = own_world(
+            file, columns, Path(folder)
+        )  # a faulty file is refused before anything is drawn
 
         say("1. A world whose truth is known", style="bold")
         with progress("drawing clean", quiet=as_json):
             drawn = sb.draw("clean", 1)
         told = facts(drawn)
         scenario = drawn.scenario
-        say(f"Scenario {scenario.name}: {scenario.title.lower()}, {scenario.time.weeks} weeks. {_flat(scenario.summary)}")
+        say(
+            f"Scenario {scenario.name}: {scenario.title.lower()}, {scenario.time.weeks} weeks."
+            f" {_flat(scenario.summary)}"
+        )
         say(f"Who should win: {_flat(scenario.who_should_win)}")
         say(picture(drawn))
 
@@ -94,7 +99,9 @@ def own_world(file: Path | None, columns: Sequence[str], folder: Path) -> tuple[
         return started.scenario, [f"your-spend is built around the spend in {file.name}", *started.notes]
     shipped = scenario_folder() / "data" / "recorded-spend.csv"
     started = recorded("recorded-spend", shipped, folder, columns=columns or ("tv", "radio", "online-video"))
-    return started.scenario, [f"recorded-spend is built around the spend in {shipped.name}; --csv FILE takes yours"]
+    return started.scenario, [
+        f"recorded-spend is built around the spend in {shipped.name}; --csv FILE takes yours"
+    ]
 
 
 def _flat(text: str) -> str:
@@ -116,46 +123,53 @@ def picture(drawn: Any) -> str:
 
 def best_plan(told: Any) -> Any:
     """Money by channel, now and at the optimum, of each problem."""
-    from simbench.report.words import changes, percent, short
+    from simbench.report.words import changes, percent, proof, short
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for problem in told.problems:
         giving, getting = changes(problem)
         marks = {move.unit: "less" for move in giving} | {move.unit: "more" for move in getting}
         for k, move in enumerate(problem.moves):
-            rows.append(("" if k else problem.budget, move.unit, f"{move.now:,.0f}", f"{move.best:,.0f}", marks.get(move.unit, "")))
-        total = sum(move.now for move in problem.moves), sum(move.best for move in problem.moves)
+            plan, mark = "" if k else problem.budget, marks.get(move.unit, "")
+            rows.append((plan, move.unit, f"{move.now:,.0f}", f"{move.best:,.0f}", mark))
+        now, best = sum(move.now for move in problem.moves), sum(move.best for move in problem.moves)
         earned = f"earns {short(problem.gain)}, {percent(problem.gain / problem.spend)} of spend"
-        rows.append(("", "all", *(f"{x:,.0f}" for x in total), earned))
-        rows.append(("", "", "", "", ""))
+        rows.append(("", "all", f"{now:,.0f}", f"{best:,.0f}", earned))
+        rows += [("", "", "", "", proof(problem)), ("",) * 5]
     columns = ("plan", "channel", f"now, {told.horizon} weeks", "best", "")
     return table(columns, rows[:-1], right=columns[2:4])
 
 
 def conclusions(frame: Any, rows: Any) -> list[str]:
     """Sentences on who was best where, from the scores alone."""
-    said, leaders = [], set()
     scenarios = list(dict.fromkeys(frame.scenario))
-    for headline, (estimand, metric, doing) in BEST.items():
-        where: dict[str, list[str]] = {}
-        for scenario in scenarios:
-            where.setdefault(winner(frame, rows, scenario, headline, estimand, metric), []).append(scenario)
-        unclear = where.pop("", [])
-        leaders |= set(where) | ({""} if unclear else set())
-        parts = [f"{name} {doing} in {_and(names)}" for name, names in where.items()]
+    best = {
+        doing: {scenario: winner(frame, rows, scenario, *columns) for scenario in scenarios}
+        for doing, columns in BEST.items()
+    }
+    said = []
+    for doing, where in best.items():
+        names = sorted({name for name in where.values() if name})
+        parts = [f"{name} in {_and([s for s in scenarios if where[s] == name])}" for name in names]
+        unclear = [scenario for scenario in scenarios if not where[scenario]]
         parts += [f"no clear difference in {_and(unclear)}"] if unclear else []
-        text = "; ".join(parts)
-        said.append(f"{headline.capitalize()}: {text}.")
-    said.append(calibration(frame))
-    if len(leaders) == 1 and "" not in leaders:
-        said.append(f"{leaders.pop()} led everywhere.")
-    else:
-        said.append("Nobody led everywhere: a good forecast, a true attribution and a good decision are three things.")
-    return said
+        said.append(f"{doing}: {'; '.join(parts)}.")
+    told, true = (
+        list(best[doing].values()) for doing in ("Best forecast", "Closest to the true contributions")
+    )
+    apart = [s for s, one, other in zip(scenarios, told, true, strict=True) if one and other and one != other]
+    if apart:
+        said.append(f"The better forecaster was the worse at attribution in {_and(apart)}.")
+    for name in CONTENDERS:
+        regret = frame[frame.backend == name].set_index("scenario")["normalised regret"]
+        lost = [scenario for scenario in scenarios if regret[scenario].value > 1 + 1e-9]
+        if lost:
+            said.append(f"On average, acting on {name} earned less than the status quo in {_and(lost)}.")
+    return [*said, *calibration(frame)]
 
 
 def winner(frame: Any, rows: Any, scenario: str, headline: str, estimand: str, metric: str) -> str:
-    """Who has the lowest headline in a scenario; "" if its paired 95% interval against the next includes 0."""
+    """Who has the lowest headline in a scenario; "" if the paired 95% interval to the next has 0."""
     from simbench.score.statistics import mean_interval
 
     own = frame[frame.scenario == scenario]
@@ -170,20 +184,22 @@ def winner(frame: Any, rows: Any, scenario: str, headline: str, estimand: str, m
     return best if apart.low > 0 else ""
 
 
-def calibration(frame: Any) -> str:
+def calibration(frame: Any) -> list[str]:
     """How often 90% intervals held the truth."""
-    told = [
-        f"{row['coverage 90%'].value:.0%} in {row['scenario']}"
-        for row in frame.to_dict("records")
-        if row["backend"] == CONTENDERS[0] and row["coverage 90%"].n
-    ]
-    return f"Calibration: the 90% intervals of {CONTENDERS[0]} held the true contribution of {_and(told)} of the channels."
+    said = []
+    for name in CONTENDERS:
+        own = frame[frame.backend == name]
+        told = [
+            f"{coverage.value:.0%} in {scenario}"
+            for scenario, coverage in zip(own.scenario, own["coverage 90%"], strict=True)
+            if coverage.n
+        ]
+        if told:
+            said.append(f"Share of true contributions inside the 90% intervals of {name}: {_and(told)}.")
+    return said
 
 
 def _and(words: Sequence[str]) -> str:
     from simbench.report.words import listed
 
     return listed(list(words))
-
-
-assert set(BEST) <= set(HEADLINES)

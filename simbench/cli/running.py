@@ -35,17 +35,25 @@ ALLOWED_FAILURES = 0.05
     )
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SCENARIO...")
-@click.option("--backend", "backends", multiple=True, help="A contender; may be repeated. [default: ols, spend-share]")
-@click.option("--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: 4, or the suite's]")
+@click.option(
+    "--backend", "backends", multiple=True, help="A contender; may be repeated. [default: ols, spend-share]"
+)
+@click.option(
+    "--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: 4, or the suite's]"
+)
 @json_option
 @click.pass_context
 def run(
-    context: click.Context, sources: tuple[str, ...], backends: tuple[str, ...], replicates: int | None, as_json: bool
+    context: click.Context,
+    sources: tuple[str, ...],
+    backends: tuple[str, ...],
+    replicates: int | None,
+    as_json: bool,
 ) -> None:
     """Draw worlds, ask contenders, score their answers.
 
-    SCENARIO is a shipped name, a file, a point of a sweep, or a suite. Exit code 4: a contender failed in more than
-    5% of the worlds; 3: nothing could be scored.
+    SCENARIO is a shipped name, a file, a point of a sweep, or a suite. Exit code 4: a contender failed in
+    more than 5% of the worlds; 3: nothing could be scored.
     """
     import simbench as sb
     from simbench.backends.registry import backend_named
@@ -58,7 +66,9 @@ def run(
     jobs: list[tuple[Any, int]] = []
     for source in dict.fromkeys(sources):
         if source in suite_names():
-            jobs += [(entry.scenario, replicates or entry.replicates) for entry in read_suite(source).scenarios]
+            jobs += [
+                (entry.scenario, replicates or entry.replicates) for entry in read_suite(source).scenarios
+            ]
         else:
             jobs.append((read_scenario(source), replicates or 4))
     parts = []
@@ -66,7 +76,9 @@ def run(
         for scenario, count in jobs:
             say(scenario.name)
             parts.append(sb.run([scenario], contenders, replicates=count))
-    result = Run(tuple(d for part in parts for d in part.drawn), tuple(c for part in parts for c in part.cells))
+    result = Run(
+        tuple(d for part in parts for d in part.drawn), tuple(c for part in parts for c in part.cells)
+    )
     frame, rows = sb.table(result), sb.scores(result)
     if as_json:
         emit({"table": records(frame), "scores": rows.to_dict("records")})
@@ -79,16 +91,17 @@ def run(
 
 LEGEND = """
 recovery error     sum over channels of |contribution - true| / sum of |true|; 0 is perfect
-forecast crps      holdout error, relative to the same week a year ago; below 1 is better than that
-normalised regret  share of the attainable gain that the decision missed; 0 is the optimum, 1 the status quo
-coverage 90%       share of true contributions inside the 90% intervals; - means no uncertainty was given
+forecast crps      holdout error over that of the same week a year ago; 0 is perfect
+normalised regret  share of the attainable gain that was missed; 0 the optimum, 1 the status quo
+coverage 90%       share of true contributions inside 90% intervals; - where none were given
 Means over worlds \u00b1 95% t intervals."""
 
 
 def records(frame: Any) -> list[dict[str, Any]]:
     """Rows of a table as plain records, keys in snake case."""
     return [
-        {name.replace(" ", "_").replace("%", ""): value for name, value in row.items()} for row in frame.to_dict("records")
+        {name.replace(" ", "_").replace("%", ""): value for name, value in row.items()}
+        for row in frame.to_dict("records")
     ]
 
 
@@ -123,13 +136,19 @@ def verdict(rows: Any, result: Any) -> int:
         cells.setdefault(cell.backend, []).append(reason not in (None, "unsupported"))
     if not measured:
         return NOTHING
-    return FAILURES if any(sum(failed) > ALLOWED_FAILURES * len(failed) for failed in cells.values()) else PASS
+    return (
+        FAILURES if any(sum(failed) > ALLOWED_FAILURES * len(failed) for failed in cells.values()) else PASS
+    )
 
 
 @click.command(epilog=example("simbench demo", "simbench demo --csv weekly.csv --columns tv,radio"))
-@click.option("--csv", "file", type=click.Path(path_type=Path), help="Your own weekly file, for the third world.")
+@click.option(
+    "--csv", "file", type=click.Path(path_type=Path), help="Your own weekly file, for the third world."
+)
 @click.option("--columns", help="Its spend columns, separated by commas; guessed if not given.")
-@click.option("--replicates", type=click.IntRange(min=2), default=8, show_default=True, help="Worlds a scenario.")
+@click.option(
+    "--replicates", type=click.IntRange(min=2), default=8, show_default=True, help="Worlds a scenario."
+)
 @json_option
 def demo(file: Path | None, columns: str | None, replicates: int, as_json: bool) -> None:
     """Show what simbench does, on three kinds of worlds.

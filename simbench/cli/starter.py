@@ -25,7 +25,8 @@ HOLDOUT, FEWEST = 26, 16
 SPEND_NAME = re.compile(r"(?i:spend)|_S$")
 #: Words by which a column is known as a channel; the first that occurs says its kind.
 KINDS = {
-    "tv": "tv", "television": "tv", "radio": "radio", "audio": "radio", "print": "print", "newspaper": "print",
+    "tv": "tv", "television": "tv", "radio": "radio", "audio": "radio", "print": "print",
+    "newspaper": "print",
     "ooh": "out-of-home", "outdoor": "out-of-home", "video": "online-video", "youtube": "online-video",
     "display": "display", "banner": "display", "social": "paid-social", "facebook": "paid-social",
     "instagram": "paid-social", "meta": "paid-social", "tiktok": "paid-social", "search": "generic-search",
@@ -47,7 +48,8 @@ def starter(name: str, out: Path, *, force: bool = False) -> Started:
     from simbench.world.scenario import BREAKS
 
     axes = fill(
-        ", ".join(axis for axis in BREAKS if axis), 96, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+        ", ".join(axis for axis in BREAKS if axis), 96, initial_indent="# ", subsequent_indent="# ",
+        break_on_hyphens=False,
     )  # fmt: skip
     check_name(name)
     return _written(out, name, aligned(STARTER.format(name=name, axes=axes)), None, (), force)
@@ -58,13 +60,21 @@ def check_name(name: str) -> None:
     from simbench.world.scenario import scenario_names
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 80:
-        raise BadInput("name", f"'{name[:80]}'", "lower case letters, digits and single hyphens, e.g. 'my-world'")
+        raise BadInput(
+            "name", f"'{name[:80]}'", "lower case letters, digits and single hyphens, e.g. 'my-world'"
+        )
     if name in scenario_names():
         raise BadInput("name", f"'{name}' is a shipped scenario", "a name of its own")
 
 
 def recorded(
-    name: str, spend: Path, out: Path, *, columns: Sequence[str] = (), date: str | None = None, force: bool = False
+    name: str,
+    spend: Path,
+    out: Path,
+    *,
+    columns: Sequence[str] = (),
+    date: str | None = None,
+    force: bool = False,
 ) -> Started:
     """Write a scenario whose spend is that of a weekly CSV file, and a copy of its columns.
 
@@ -107,7 +117,9 @@ def recorded(
     return _written(out, name, text, table, notes, force)
 
 
-def _written(out: Path, name: str, text: str, table: str | None, notes: Sequence[str], force: bool) -> Started:
+def _written(
+    out: Path, name: str, text: str, table: str | None, notes: Sequence[str], force: bool
+) -> Started:
     """Write both files after they were read back, each beside its place and renamed."""
     from simbench.world.scenario import read_scenario, scenario_digest
 
@@ -133,10 +145,14 @@ def guessed(path: Path, date: str | None) -> list[str]:
         name for i, name in enumerate(header)
         if name != date and sum(_is_number(row[i]) for row in rows) > len(rows) / 2
     ]  # fmt: skip
-    found = [name for name in numeric if SPEND_NAME.search(name)] or [name for name in numeric if kind_of(name)]
+    found = [name for name in numeric if SPEND_NAME.search(name)] or [
+        name for name in numeric if kind_of(name)
+    ]
     if not found:
         listed = ", ".join(one_line(name) for name in numeric[:15]) or "none"
-        raise BadInput(str(path), "no column looks like spend", f"--columns a,b,c; columns with numbers: {listed}")
+        raise BadInput(
+            str(path), "no column looks like spend", f"--columns a,b,c; columns with numbers: {listed}"
+        )
     return found
 
 
@@ -161,7 +177,9 @@ def channel_names(columns: Sequence[str]) -> list[str]:
         bare = re.sub(r"(?i:^spend[_\- ]+|[_\- ]+spend$)|_S$", "", column)
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", bare).strip("-_")
         plain = (plain if re.match(r"[A-Za-z]", plain) else f"channel-{plain}".rstrip("-"))[:56]
-        taken = sum(other == plain or re.fullmatch(re.escape(plain) + r"-\d+", other) is not None for other in names)
+        taken = sum(
+            other == plain or re.fullmatch(re.escape(plain) + r"-\d+", other) is not None for other in names
+        )
         names.append(f"{plain}-{taken + 1}" if taken else plain)
     return names
 
@@ -241,8 +259,9 @@ def _recorded_text(name: str, data: pd.DataFrame, columns: dict[str, str], sourc
         for channel, column in columns.items()
     )  # fmt: skip
     text = RECORDED.format(
-        name=name, source=json.dumps(one_line(source)[:200]), start=data["date"].iloc[0], weeks=len(data) - holdout,
-        holdout=holdout, level=f"{float(f'{level:.4g}'):.10g}", share=f"{SHARE:.0%}", channels=channels, rows=len(data),
+        name=name, source=json.dumps(one_line(source)[:200]), start=data["date"].iloc[0],
+        weeks=len(data) - holdout, holdout=holdout, rows=len(data),
+        level=f"{float(f'{level:.4g}'):.10g}", share=f"{SHARE:.0%}", channels=channels,
     )  # fmt: skip
     return aligned(text)
 

@@ -24,14 +24,24 @@ def new() -> None:
     ),
 )
 @click.argument("name")
-@click.option("--spend", type=click.Path(path_type=Path), help="Weekly CSV file whose spend the world shall have.")
+@click.option(
+    "--spend", type=click.Path(path_type=Path), help="Weekly CSV file whose spend the world shall have."
+)
 @click.option("--columns", help="Spend columns, separated by commas; guessed if not given.")
 @click.option("--date", help="Date column; guessed if not given.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder that exists. [default: this one]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path(), help="Folder that exists. [default: this one]"
+)
 @force_option
 @json_option
 def scenario(
-    name: str, spend: Path | None, columns: str | None, date: str | None, out: Path, force: bool, as_json: bool
+    name: str,
+    spend: Path | None,
+    columns: str | None,
+    date: str | None,
+    out: Path,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Write a scenario file, checked and with comments.
 

@@ -22,14 +22,15 @@ def list_(as_json: bool) -> None:
     frame = scenarios()
     suites = [read_suite(name) for name in suite_names()]
     if as_json:
-        emit({
-            "scenarios": frame.to_dict("records"),
-            "suites": [
-                {"name": s.name, "title": s.title, "scenarios": [{"name": e.name, "replicates": e.replicates} for e in s.scenarios]}
-                for s in suites
-            ],
-            "backends": sorted(NATIVE),
-        })  # fmt: skip
+        told = [
+            {
+                "name": suite.name,
+                "title": suite.title,
+                "scenarios": [{"name": e.name, "replicates": e.replicates} for e in suite.scenarios],
+            }
+            for suite in suites
+        ]
+        emit({"scenarios": frame.to_dict("records"), "suites": told, "backends": sorted(NATIVE)})
         return
     console = page()
     columns = ("scenario", "breaks", "weeks", "channels", "geos", "title")
@@ -51,10 +52,14 @@ def _named(frame: Any) -> list[Any]:
 
 
 @click.command(
-    epilog=example("simbench show clean", "simbench show 'collinear[0.9]' --plot collinear.png", "simbench show ols")
+    epilog=example(
+        "simbench show clean", "simbench show 'collinear[0.9]' --plot collinear.png", "simbench show ols"
+    )
 )
 @click.argument("name")
-@click.option("--replicate", type=click.IntRange(min=0), default=0, show_default=True, help="Which world is told.")
+@click.option(
+    "--replicate", type=click.IntRange(min=0), default=0, show_default=True, help="Which world is told."
+)
 @click.option("--no-truth", is_flag=True, help="Only the card: nothing is drawn.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write a picture (.png, .svg or .pdf).")
 @force_option
@@ -111,8 +116,8 @@ def _show_backend(name: str, as_json: bool) -> None:
 
     backend = backend_named(name)
     told = {
-        "name": backend.name, "version": backend.version, "config": dict(backend.config), "block": backend.block,
-        "tags": sorted(backend.tags), "handles": sorted(backend.handles),
+        "name": backend.name, "version": backend.version, "config": dict(backend.config),
+        "block": backend.block, "tags": sorted(backend.tags), "handles": sorted(backend.handles),
     }  # fmt: skip
     if as_json:
         emit({"backend": told})
@@ -154,6 +159,7 @@ def print_card(console: Any, card: dict[str, Any]) -> None:
 
     broken = f"{card['breaks']}: {card['breaks_meaning']}" if card["breaks"] else card["breaks_meaning"]
     time, kpi = card["time"], card["kpi"]
+    ahead = ", ".join(f"{key} {time[key]}" for key in ("holdout", "horizon", "tail"))
     worth = "" if kpi["unit"] == "revenue" else f", each worth {kpi['value']:g}"
     console.print(f"{card['name']}: {card['title']}" if card["title"] else card["name"], style="bold")
     for label, text in (
@@ -165,7 +171,7 @@ def print_card(console: Any, card: dict[str, Any]) -> None:
         ("superseded by", card["superseded_by"]),
         ("family", card["family"]),
         ("digest", card["digest"][:16]),
-        ("time", f"{time['weeks']} weeks from {time['start']}, holdout {time['holdout']}, horizon {time['horizon']}, tail {time['tail']}"),
+        ("time", f"{time['weeks']} weeks from {time['start']}, {ahead}"),
         ("geos", card["geos"] if card["geos"] > 1 else "one, national"),
         ("KPI", f"{kpi['unit']}{worth}, margin {kpi['margin']:g}"),
         ("demand", "; ".join(card["demand"])),
@@ -200,7 +206,9 @@ def print_truth(console: Any, told: Any) -> None:
     )
 )
 @click.argument("scenario")
-@click.option("--replicates", type=click.IntRange(min=1), default=1, show_default=True, help="How many worlds.")
+@click.option(
+    "--replicates", type=click.IntRange(min=1), default=1, show_default=True, help="How many worlds."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option("--with-truth", is_flag=True, help="Add the truths, the scenario's name and its digest.")
 @force_option
@@ -208,7 +216,8 @@ def print_truth(console: Any, told: Any) -> None:
 def draw(scenario: str, replicates: int, out: Path, with_truth: bool, force: bool, as_json: bool) -> None:
     """Write what an analyst sees as files.
 
-    There is one folder a replicate. Without --with-truth nothing in the folder tells the scenario or its truth: it can be handed to anybody.
+    There is one folder a replicate. Without --with-truth nothing in it tells the scenario or its truth:
+    it can be handed to anybody.
     """
     from simbench.report.folders import check_folder, write_folder
     from simbench.run.hosts import prepare_process

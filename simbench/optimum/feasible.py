@@ -183,8 +183,8 @@ def project(amounts: ArrayLike, constraints: Constraints) -> NDArray[np.float64]
         one = take(fine, [world])
         box = fine.lower[world], fine.upper[world]
         nearest[world] = least_move(wanted[world], np.ones(wanted.shape[1]), *box, matrix(one))
-        reason = None if holds(nearest[[world]], one)[0] else infeasible(one)
-        if reason is not None:
+        if not holds(nearest[[world]], one)[0]:
+            reason = infeasible(one) or "leave so little room that rounding decides"
             raise BadInput(f"constraints of world {world}", reason, "widen them")
     return nearest
 

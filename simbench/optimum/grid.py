@@ -70,7 +70,7 @@ def grid(
     state = refine(ask, state, mixture[..., None], np.sort(sign * edges)[None])
     for _ in range(rounds):
         amount, worth = (part[0] for part in points(state.table))
-        best, chosen = _knapsack(sign * amount, worth - price * amount, edges, sign * price * total)
+        best, chosen = knapsack(sign * amount, worth - price * amount, edges, sign * price * total)
         bound, chosen = min(bound, best), sign * chosen
         least, most, ends = (np.repeat(part, len(chosen), axis=0) for part in (lower, upper, budget))
         # what is missing is spread over the units that are on: one that is off stays off
@@ -92,7 +92,7 @@ def _price(state: State, lower: NDArray, upper: NDArray, price: float) -> float:
     return float(np.median(model.slope[free])) if free.any() else price
 
 
-def _knapsack(place: NDArray, gain: NDArray, edges: NDArray, reward: NDArray) -> tuple[float, NDArray]:
+def knapsack(place: NDArray, gain: NDArray, edges: NDArray, reward: NDArray) -> tuple[float, NDArray]:
     """One point a unit, so that the sum of gains plus ``reward[sum of cells]`` is largest.
 
     Returns that largest sum, and places [k, U]: its own, then the best ones for some larger sums of cells.

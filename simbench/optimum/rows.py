@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simbench.optimum.branch import Polisher, Relaxer
-from simbench.optimum.feasible import Constraints, least_move, matrix
+from simbench.optimum.feasible import Constraints, holds, least_move, matrix, project, repeat
 from simbench.optimum.relax import Relaxation, Table, points, polish
 
 
@@ -30,6 +30,7 @@ def under_rows(constraints: Constraints, unit: float) -> tuple[Relaxer, Polisher
     both, limit = np.concatenate([rows, -rows]), np.concatenate([high_end, -low_end])
     both, limit = both[np.isfinite(limit)], limit[np.isfinite(limit)]
     money = np.abs(constraints.upper).max()
+    safe = project(constraints.lower, constraints)
 
     def relaxer(table: Table, low: NDArray, high: NDArray) -> Relaxation:
         amount, worth = points(table)
@@ -46,7 +47,8 @@ def under_rows(constraints: Constraints, unit: float) -> tuple[Relaxer, Polisher
             np.broadcast_to(part, amounts.shape) for part in (constraints.lower, constraints.upper)
         )
         begin = nearest(amounts, np.ones_like(amounts), lower, upper)  # the solver is off by its tolerance
-        return polish(table, begin, lower, upper, nearest)
+        better = polish(table, begin, lower, upper, nearest)
+        return np.where(holds(better, repeat(constraints, len(better)))[:, None], better, safe)
 
     return relaxer, polisher
 

@@ -13,7 +13,17 @@ from simbench.optimum.feasible import Constraints, checked, holds_rows, meet, pr
 from simbench.optimum.grid import grid
 from simbench.optimum.records import BRANCH, DUAL, GRID, ROWS, Solution
 from simbench.optimum.refine import Ask, State, asker, ladder, refine
-from simbench.optimum.relax import Evaluate, Relaxation, Table, hermite, pick, points, polish, relax, upper_line
+from simbench.optimum.relax import (
+    Evaluate,
+    Relaxation,
+    Table,
+    hermite,
+    pick,
+    points,
+    polish,
+    relax,
+    upper_line,
+)
 from simbench.optimum.rows import under_rows
 
 
@@ -81,7 +91,11 @@ def separable(
         bound[worlds] = np.fmin(bound[worlds], relaxation.bound)
         left = bound[worlds] - worth[worlds] > allowed[worlds]
         mixed = relaxation.corner_worth - upper_line(state.table, relaxation.corner)
-        kept = left & (mixed.sum(1) <= MIXED * (bound[worlds] - worth[worlds])) if turn < rounds else left & False
+        kept = (
+            left & (mixed.sum(1) <= MIXED * (bound[worlds] - worth[worlds]))
+            if turn < rounds
+            else left & False
+        )
         for place in np.flatnonzero(~kept & (left | ~holds_rows(state.amounts, take(fine, worlds), 1e-12))):
             row = np.array([place])
             hard[int(worlds[place])] = State(pick(state.table, row), state.amounts[row], state.value[row])

@@ -32,8 +32,8 @@ ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 OURS = re.compile(r"brief-[0-9]{4,}|truth")
 #: Estimands that share the file optimum.csv.
 OPTIMUM = frozenset({
-    "reference amount", "best amount", "reference value", "best value", "upper bound", "certified", "separable",
-    "grid floor",
+    "reference amount", "best amount", "reference value", "best value", "upper bound", "certified",
+    "separable", "grid floor",
 })  # fmt: skip
 
 README = """\
@@ -84,9 +84,9 @@ def write_folder(drawn: Drawn, out: str | Path, *, with_truth: bool = False, for
         If `out` exists (or, with `force`, holds anything else), cannot be written, or the worlds
         were drawn without truth.
     """
-    out = Path(out)
-    check_folder(out, force=force)
-    temporary = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    place = Path(os.path.abspath(out))
+    check_folder(Path(out), force=force)
+    temporary, old = (place.with_name(f".{place.name}.{word}-{os.getpid()}") for word in ("partial", "old"))
     try:
         temporary.mkdir(parents=True)
         for number, brief in enumerate(drawn.briefs, 1):
@@ -96,14 +96,15 @@ def write_folder(drawn: Drawn, out: str | Path, *, with_truth: bool = False, for
                 write(folder / name)
         if with_truth:
             _write_truth(drawn, temporary / "truth")
-        if out.exists():
-            shutil.rmtree(out)
-        temporary.rename(out)
+        if place.exists():
+            place.rename(old)
+        temporary.rename(place)
     except OSError as error:
         raise BadInput(str(out), f"cannot be written ({error.strerror})", "another folder") from None
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return out
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return Path(out)
 
 
 def check_folder(out: Path, *, force: bool) -> None:
@@ -235,8 +236,8 @@ def questions_of(brief: Brief, labels: Labels) -> dict[str, Any]:
     """Windows, multipliers and the static numbers of the questions."""
     asked = brief.questions
     return {
-        "windows": asked.windows, "multipliers": asked.multipliers, "margin": asked.margin, "tail": asked.sizes.tail,
-        "impulse_lags": asked.sizes.impulse_lags, "draws": asked.sizes.draws,
+        "windows": asked.windows, "multipliers": asked.multipliers, "margin": asked.margin,
+        "tail": asked.sizes.tail, "impulse_lags": asked.sizes.impulse_lags, "draws": asked.sizes.draws,
         "horizon": asked.plans.shape[1], "plans": list(labels.plans), "problems": list(labels.problems),
     }  # fmt: skip
 
@@ -258,7 +259,8 @@ def problems_of(brief: Brief, labels: Labels) -> list[dict[str, Any]]:
         ]
         low, high = problem.budget
         told.append({
-            "name": name, "margin": problem.margin, "budget": {"low": low, "high": high}, "units": units, "groups": groups,
+            "name": name, "margin": problem.margin, "budget": {"low": low, "high": high},
+            "units": units, "groups": groups,
         })  # fmt: skip
     return told
 
@@ -270,7 +272,9 @@ def _write_truth(drawn: Drawn, folder: Path) -> None:
     from simbench.world.scenario import scenario_digest
 
     truths, entries = drawn.truths, []
-    for number, (replicate, brief, truth) in enumerate(zip(drawn.replicates, drawn.briefs, truths, strict=True), 1):
+    for number, (replicate, brief, truth) in enumerate(
+        zip(drawn.replicates, drawn.briefs, truths, strict=True), 1
+    ):
         place = folder / f"{number:04d}"
         place.mkdir(parents=True)
         table = truth_frame(truth, drawn.labels, brief)
@@ -280,8 +284,12 @@ def _write_truth(drawn: Drawn, folder: Path) -> None:
             _table(rows[used])(place / f"{str(name).replace(' ', '-')}.csv")
         optima = {
             problem: {"units": list(units), **best._asdict()}
-            for problem, units, best in zip(drawn.labels.problems, drawn.labels.units, truth.optima, strict=True)
+            for problem, units, best in zip(
+                drawn.labels.problems, drawn.labels.units, truth.optima, strict=True
+            )
         }
         entries.append({"brief": f"brief-{number:04d}", "replicate": replicate, "optima": optima})
     scenario = drawn.scenario
-    _json({"scenario": scenario.name, "digest": scenario_digest(scenario), "replicates": entries})(folder / "truth.json")
+    _json({"scenario": scenario.name, "digest": scenario_digest(scenario), "replicates": entries})(
+        folder / "truth.json"
+    )

@@ -187,7 +187,7 @@ def _history(truth: Truth, labels: Labels, brief: Brief | None) -> Iterator[pd.D
         if brief is not None:
             worth, paid = float(brief.context.unit_value), np.asarray(truth.paid, dtype=float)
             bought = np.where(paid > 0, paid, np.nan)
-            yield _block("roas", worth * reading.contribution / bought, windows, channels, at)
+            yield _block("roas", worth * np.asarray(reading.contribution) / bought, windows, channels, at)
             yield _block("marginal roas", worth * np.asarray(reading.marginal), windows, channels, at)
     yield _block("paid", truth.paid, windows, channels)
     if truth.shapley is not None:
@@ -198,13 +198,14 @@ def _history(truth: Truth, labels: Labels, brief: Brief | None) -> Iterator[pd.D
     levels = ("level", range(curve.shape[1]))
     known = {} if brief is None else {"multiplier": brief.questions.multipliers}
     yield _block("curve", curve, first, channels, levels, **known)
-    yield _block("impulse", answers.impulse, first, channels, ("lag", range(np.shape(answers.impulse)[1])))
-    yield _block("baseline", answers.baseline, ("week", range(len(answers.baseline))))
+    impulse, baseline = np.asarray(answers.impulse), np.asarray(answers.baseline)
+    yield _block("impulse", impulse, first, channels, ("lag", range(impulse.shape[1])))
+    yield _block("baseline", baseline, ("week", range(len(baseline))))
     yield _block("contribution by geo", answers.contribution_geo, first, ("geo", labels.geos), channels)
 
 
 def _future(truth: Truth, labels: Labels, brief: Brief | None) -> Iterator[pd.DataFrame]:
-    answers, errors, origin = truth.answers, truth.mc_se, len(truth.answers.baseline)
+    answers, errors, origin = truth.answers, truth.mc_se, len(np.asarray(truth.answers.baseline))
     ahead = ("week", range(origin, origin + len(truth.kpi_future)))
     geos = ("geo", labels.geos)
     yield _block("forecast", answers.forecast, ahead, geos)

@@ -81,20 +81,22 @@ def plot_world(drawn: Drawn, file: str | Path, i: int = 0) -> Path:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     paths, colours = paths_of(drawn, i), list(islice(cycle(PALETTE), len(drawn.labels.channels)))
-    style = {
-        "font.size": 9, "axes.edgecolor": QUIET, "axes.labelcolor": INK, "text.color": INK, "xtick.color": QUIET,
-        "ytick.color": QUIET, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
+    style: dict[Any, Any] = {
+        "font.size": 9, "axes.edgecolor": QUIET, "axes.labelcolor": INK, "text.color": INK,
+        "xtick.color": QUIET, "ytick.color": QUIET, "axes.linewidth": 0.7,
+        "axes.spines.top": False, "axes.spines.right": False,
         "axes.titlelocation": "left", "axes.titlesize": 10, "axes.titlepad": 8, "svg.hashsalt": "simbench",
         "svg.fonttype": "none", "axes.grid.axis": "y", "grid.color": "#ececec", "axes.axisbelow": True,
     }  # fmt: skip
     with rc_context(style):
         rows = -(-len(colours) // KEYS_A_ROW)
         height = 9.6 + 0.75 + 0.22 * rows  # inches; the head has room of its own
-        figure = Figure(figsize=(11, height), dpi=120, layout="constrained")
+        layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1, rect=(0, 0, 1, 9.6 / height))
+        figure = Figure(figsize=(11, height), dpi=120, layout=layout)
         FigureCanvasAgg(figure)
-        figure.get_layout_engine().set(h_pad=0.1, w_pad=0.1, rect=(0, 0, 1, 9.6 / height))  # type: ignore[union-attr]
         top, middle, bottom = figure.subplots(3, 1, height_ratios=(1.0, 1.35, 1.45))
         middle.sharex(top)
         spend_panel(top, paths, colours)
@@ -106,7 +108,9 @@ def plot_world(drawn: Drawn, file: str | Path, i: int = 0) -> Path:
             figure.savefig(temporary, metadata={"Date": None} if file.suffix in (".svg",) else None)
             temporary.replace(file)
         except OSError as error:
-            raise BadInput(str(file), f"cannot be written ({error.strerror})", "a folder that exists") from None
+            raise BadInput(
+                str(file), f"cannot be written ({error.strerror})", "a folder that exists"
+            ) from None
         finally:
             temporary.unlink(missing_ok=True)
     return file
@@ -132,8 +136,9 @@ def head(figure: Figure, drawn: Drawn, i: int, colours: list[str]) -> None:
     said = f"{clean(scenario.title)}, replicate {drawn.replicates[i]}: {broken}"
     figure.text(0.012, 1 - 0.15 * inch, clean(scenario.name), fontsize=15, fontweight="bold", va="top")
     figure.text(0.012, 1 - 0.48 * inch, said, fontsize=10, color=QUIET, va="top")
+    keys = zip(drawn.labels.channels, colours, strict=True)
     figure.legend(
-        handles=[Patch(facecolor=c, label=name) for name, c in zip(drawn.labels.channels, colours, strict=True)],
+        handles=[Patch(facecolor=colour, label=name) for name, colour in keys],
         loc="upper left", bbox_to_anchor=(0.006, 1 - 0.68 * inch), ncols=KEYS_A_ROW, frameon=False,
         handlelength=1.1, handleheight=0.9, columnspacing=1.5,
     ).set_in_layout(False)  # fmt: skip
@@ -159,7 +164,12 @@ def kpi_panel(axes: Axes, paths: Paths, colours: list[str], unit: str) -> None:
     lowest = min(0.0, float(paths.base.min()))
     axes.set_ylim(lowest)
     axes.annotate(
-        "without media", (0.0, 0.0), xycoords="axes fraction", xytext=(8, 8), textcoords="offset points", color=QUIET
+        "without media",
+        (0.0, 0.0),
+        xycoords="axes fraction",
+        xytext=(8, 8),
+        textcoords="offset points",
+        color=QUIET,
     )
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, borderaxespad=0.2)
     _finish(axes, paths, label=False)
@@ -233,7 +243,8 @@ def curve_panel(axes: Axes, drawn: Drawn, paths: Paths, colours: list[str], i: i
         axes.plot(present, response(1.0), "o", color=colour, ms=6.5, mec="white", mew=1.1, zorder=5)
         axes.annotate(
             name, (fine[-1] * present, response(fine[-1])), xytext=(5, 0), textcoords="offset points",
-            color=darker(colour), va="center", path_effects=[withStroke(linewidth=2.5, foreground="white")], zorder=6,
+            color=darker(colour), va="center", zorder=6,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
     axes.set_title(f"True response: {drawn.labels.kpi} a week by mean spend a week")
     axes.text(
@@ -252,7 +263,8 @@ def darker(colour: str) -> str:
     """A colour mixed with ink, so that text in it can be read on white."""
     from matplotlib.colors import to_hex, to_rgb
 
-    return str(to_hex(0.7 * np.array(to_rgb(colour)) + 0.3 * np.array(to_rgb(INK))))
+    red, green, blue = 0.7 * np.array(to_rgb(colour)) + 0.3 * np.array(to_rgb(INK))
+    return str(to_hex((red, green, blue)))
 
 
 def observed(lever: Array) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import platform
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from simbench import ids
 
@@ -50,14 +51,15 @@ def prepare_process() -> Path | None:
     """
     import jax
 
-    if jax.config.jax_compilation_cache_dir:
-        return Path(jax.config.jax_compilation_cache_dir)
-    folder = compile_cache()
+    settings: Any = jax.config  # its attributes are made at run time
+    if settings.jax_compilation_cache_dir:
+        return Path(settings.jax_compilation_cache_dir)
     try:
+        folder = compile_cache()
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only home: everything works, only slower
+    except (OSError, RuntimeError):  # no home, or a read-only one: everything works, only slower
         return None
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    settings.update("jax_compilation_cache_dir", str(folder))
+    settings.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    settings.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return folder

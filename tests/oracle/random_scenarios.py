@@ -31,12 +31,12 @@ class Layout(NamedTuple):
 
 BOUGHT_TWICE = ("demand-capturing", "demand-capturing")
 LAYOUTS = (
-    Layout(52, 10, 8, 10, 8, 1, "gaussian", ("flighted", "recorded", "seasonal", "always-on"), longest=40),
+    Layout(56, 10, 8, 54, 4, 1, "gaussian", ("flighted", "recorded", "seasonal", "always-on"), longest=40),
     Layout(40, 20, 10, 6, 12, 3, "multiplicative", ("pulsed", "correlated", "correlated")),
     Layout(30, 8, 6, 8, 6, 1, "student-t", ("demand-chasing", "flighted", "demand-chasing")),
     Layout(24, 6, 6, 30, 5, 1, "gaussian", ("always-on", *BOUGHT_TWICE), ((2, ("c1", "c0")),)),
     Layout(30, 8, 6, 8, 6, 2, "ar1", ("demand-chasing", "demand-capturing", "flighted")),
-    Layout(56, 5, 4, 54, 4, 1, "student-t", ("recorded",), longest=40),
+    Layout(52, 5, 4, 10, 4, 1, "student-t", ("recorded",), longest=40),
     Layout(80, 12, 6, 9, 7, 1, "ar1", ("correlated", "demand-chasing", "pulsed", "correlated"), longest=40),
     Layout(
         24, 6, 6, 8, 5, 4, "multiplicative", (*BOUGHT_TWICE, "demand-chasing"), ((0, ("c2",)), (1, ("c0",)))
@@ -47,7 +47,7 @@ LAYOUTS = (
         40, 20, 10, 6, 12, 1, "multiplicative", ("pulsed", "demand-capturing", "demand-chasing", "seasonal")
     ),
 )
-FEW = 6  #: structures that between them meet every mechanism
+FEW = 5  #: structures that between them meet every mechanism
 CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial")
 SATURATIONS = ("hill", "exponential", "power", "michaelis-menten", "logistic", "none", "tanh", "log", "hill")
 TRENDS = ("none", "linear", "random-walk", "piecewise")
@@ -307,13 +307,15 @@ def noise(kind: str, size: str, number: Numbers) -> dict[str, Any]:
 def questions(layout: Layout) -> dict[str, Any]:
     """Windows at the start, inside and at the end; a geo problem where there are geos."""
     weeks, tail = layout.weeks, layout.tail
-    problems = [{"name": "free", "budget": "free", "upper": 1.5}]
+    problem: dict[str, Any] = {"name": "free", "budget": "free", "upper": 1.5}
+    if len(layout.rules) > 1:
+        problem["groups"] = [{"channels": ["c1"], "high": 0.4}]
     if layout.geos > 1:
-        problems.append({"name": "places", "scope": "geo", "upper": 2.0})
+        problem = {"name": "places", "scope": "geo", "budget": [0.9, 1.2], "lower": 0.2}
     return {
         "windows": [[0, 4], [weeks // 3, weeks // 3 + 7], [weeks - 5, weeks]],
         "multipliers": [0.0, 0.5, 1.0, 1.5],
         "impulse_lags": min(tail + 1, 6),
         "levels": 5,
-        "problems": problems,
+        "problems": [problem],
     }

@@ -1,0 +1,119 @@
+"""Planted faults: each must make the test named beside it fail.
+
+A copy of the package gets one change and the named test runs on the copy, in a process of its
+own. The change must apply exactly once, so that a fault cannot rot into no fault at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Fault(NamedTuple):
+    """One wrong line (or a few that belong together) and the test that must see it."""
+
+    name: str
+    caught_by: str
+    changes: tuple[tuple[str, str, str], ...]  #: (file, what stands there, what is put there)
+
+
+CLIMB = """amounts = np.stack([
+        optimum.starts.climb(
+            lambda a, i=i: (float((c := of(np.array([i]))(a[None, :, None])).value.sum()), c.slope[0, :, 0]),
+            problem.status_quo[i], optimum.take(constraints, [i]), 1.0)
+        for i in range(count)
+    ]) if not book.form.buys else"""
+SAMPLED = """weights = np.zeros((channels, 2**channels))
+    orders = np.random.default_rng(0).permuted(np.tile(np.arange(channels), (200, 1)), axis=1)
+    for order in orders:
+        team = 0
+        for c in order:
+            weights[c, team | (1 << c)] += 1 / 200
+            weights[c, team] -= 1 / 200
+            team |= 1 << c
+    return subsets, weights"""
+
+FAULTS = (
+    Fault(
+        "tail forgotten", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
+        (("estimands.py", "carried, stop = added(own), w[1] + sizes.tail", "carried, stop = added(own), w[1]"),),
+    ),
+    Fault(
+        "carry-in forgotten", "tests/world/test_panel.py::test_a_rollout_starts_anywhere[plain]",
+        (("world/panel.py", 'past = jnp.concatenate([state["media"]["memory"], path.entering[:week]])[week:]', 'past = jnp.zeros_like(state["media"]["memory"])'),),
+    ),
+    Fault(
+        "channel order permuted", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
+        (("briefs.py", "    upper = spec.upper * now\n", "    upper, now = spec.upper * now, now[:, ::-1]\n"),),
+    ),
+    Fault(
+        "noise inside truth", "tests/world/test_truth.py::test_the_mean_is_the_kpi_without_noise",
+        (("world/panel.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
+    ),
+    Fault(
+        "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should",
+        (("world/truth.py", "policy = edited(world.plan,", 'policy = edited(lambda seen: state["told"]["planned"][seen.week],'),),
+    ),
+    Fault(
+        "regret against a local optimum of an S-shape", "tests/world/test_worth.py::test_optimum_beats_a_brute_force_grid_and_stays_below_its_bound[0-bent]",
+        (
+            ("world/worth.py", "amounts = relaxed.amounts if not book.form.buys else", CLIMB),
+            ("world/worth.py", "better = read > best", "better = read > np.inf"),
+            ("optimum/__init__.py", "from simbench.optimum.separable import separable", "from simbench.optimum import starts\nfrom simbench.optimum.separable import separable"),
+        ),
+    ),
+    Fault(
+        "Shapley values by sampling where exact ones are possible", "tests/world/test_truth.py::test_shapley_values_by_all_orders",
+        (("world/truth.py", "    return subsets, weights\n", "    " + SAMPLED + "\n"),),
+    ),
+    Fault(
+        "holdout noise omitted", "tests/backends/test_baselines.py::test_the_forecast_carries_its_own_noise",
+        (("backends/base.py", "forecast=answers.forecast + noise", "forecast=answers.forecast + 0 * noise"),),
+    ),
+    Fault(
+        "scaling on the full series", "tests/backends/test_conformance.py::test_trailing_masked_weeks_change_nothing[ols]",
+        (("backends/baselines.py", "kpi = jnp.where(seen > 0, panel.kpi.sum(axis=1), 0.0) / context.kpi_scale", "kpi = panel.kpi.sum(axis=1) / context.kpi_scale"),),
+    ),
+)  # fmt: skip
+#: The random scenario of the oracle that is quickest to compile and sums curves.
+ADDITIVE = 7
+
+
+def copied(folder: Path, changes: tuple[tuple[str, str, str], ...]) -> Path:
+    """A copy of the package, its scenarios and tests with the changes made."""
+    for part in ("simbench", "scenarios", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for file, old, new in changes:
+        path = folder / "simbench" / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file}: {old!r} stands there {text.count(old)} times, not once"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+    return folder
+
+
+def outcome(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
+    """Run one test on a copy of the package."""
+    (folder / ".cache").mkdir(exist_ok=True)
+    if not (folder / ".cache" / "jax").exists() and (ROOT / ".cache" / "jax").exists():
+        (folder / ".cache" / "jax").symlink_to(ROOT / ".cache" / "jax")  # programs a fault leaves alone are compiled already
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (folder, folder / "tests")))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_is_caught(fault, tmp_path):
+    result = outcome(copied(tmp_path, fault.changes), fault.caught_by.format(additive=ADDITIVE))
+    assert result.returncode == 1, result.stdout[-2000:] + result.stderr[-2000:]
+    assert "1 failed" in result.stdout and "AssertionError" in result.stdout, result.stdout[-2000:]

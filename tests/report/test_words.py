@@ -1,0 +1,158 @@
+"""Words say what the numbers say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from simbench.report.words import (
+    ChannelTruth,
+    Move,
+    ProblemTruth,
+    TruthFacts,
+    card,
+    changes,
+    facts,
+    listed,
+    number,
+    percent,
+    phrase,
+    sentences,
+    short,
+)
+from simbench.report.words import clean as plain
+from simbench.world.scenario import read_scenario
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0"), (0.0123, "0.012"), (0.6, "0.60"), (5.678, "5.68"), (45.67, "45.7"), (812.4, "812"),
+        (1234.0, "1,234"), (45_678, "45.7k"), (999_499, "999k"), (999_600, "1.00 million"),
+        (-2_345_678, "-2.35 million"), (3.2e9, "3.20 billion"), (math.nan, "unknown"),
+    ],
+)  # fmt: skip
+def test_short_numbers(value: float, said: str) -> None:
+    assert short(value) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.274, "27%"), (0.0312, "3.1%"), (0.0995, "10%"), (0.0004, "0.04%"), (0.0, "0%"), (-0.2, "-20%"), (1.5, "150%")],
+)
+def test_percentages(share: float, said: str) -> None:
+    assert percent(share) == said
+
+
+def test_lists() -> None:
+    assert [listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_distributions_and_tables_are_written_shortly() -> None:
+    tv = read_scenario("clean").channels[0]
+    assert number(tv.roas) == "lognormal 1.3 (sigma 0.4)"
+    assert number(tv.saturation.half_at) == "0.6 to 1.6"
+    assert number(9000.0) == "9,000"
+    assert phrase(tv.spend, "lever") == "flighted, weekly 9,000, cv 0.25, on 6, off 4"
+    assert phrase(tv.carry_over, "length") == "geometric, retention 0.3 to 0.8"
+
+
+def test_text_of_a_file_cannot_command_a_terminal() -> None:
+    assert plain("a\x1b[31mred\n  b\x07") == "a?[31mred b?"
+
+
+def test_card_says_what_a_scenario_is() -> None:
+    told = card(read_scenario("confounded-search"))
+    assert told["breaks"] == "exogenous-search"
+    assert told["breaks_meaning"] == "paid search does not follow demand or other media"
+    assert told["family"] == "clean" and len(told["digest"]) == 64
+    assert [channel["name"] for channel in told["channels"]][-1] == "brand-search"
+    assert told["channels"][-1]["spend"].endswith("(bought)")
+    assert card(read_scenario("collinear"))["points"] == [
+        "collinear[0]", "collinear[0.5]", "collinear[0.9]", "collinear[0.99]",
+    ]  # fmt: skip
+
+
+def test_every_shipped_scenario_has_a_card() -> None:
+    from simbench.world.scenario import scenario_names
+
+    for name in scenario_names():
+        assert card(read_scenario(name))["channels"]
+
+
+def test_facts_are_those_of_the_truth(clean: Any) -> None:
+    told, truth, panel = facts(clean, 1), clean.truths[1], clean.briefs[1].panel
+    assert told.replicate == 1 and told.kpi == "revenue" and told.horizon == 26
+    assert told.media_share == pytest.approx(truth.all_off[0] / panel.kpi.sum(), rel=1e-12)
+    assert sum(channel.share for channel in told.channels) == pytest.approx(told.media_share, rel=1e-9)
+    tv = told.channels[0]
+    assert tv.roas == pytest.approx(truth.answers.contribution[0, 0] / truth.paid[0, 0], rel=1e-12)
+    fixed = told.problems[0]
+    assert sum(m.now for m in fixed.moves) == pytest.approx(sum(m.best for m in fixed.moves), rel=1e-9)
+    assert fixed.certified and fixed.separable and fixed.gain > 0
+    said = " ".join(sentences(told))
+    assert f"Media brought {percent(told.media_share)} of revenue: tv {percent(tv.share)} (ROAS {tv.roas:.2f}" in said
+    assert f"earns {short(fixed.gain)} more" in said and "proven to within 0.001% of media spend" in said
+    assert "Turning a channel off" not in said  # nothing is bought, nothing reacts: one reading
+
+
+def channel(name: str, **changed: Any) -> ChannelTruth:
+    base = ChannelTruth(name, False, 1000.0, 0.1, 500.0, 2.0, 1.1, 0.5, 1000.0, 1000.0)
+    return base._replace(**changed)
+
+
+def told(*channels: ChannelTruth, problem: ProblemTruth | None = None, **changed: Any) -> str:
+    base = TruthFacts(0, "revenue", 26, 10_000.0, 0.2, 0.0, channels, (problem,) if problem else ())
+    return " ".join(sentences(base._replace(**changed)))
+
+
+def test_readings_that_differ_are_told() -> None:
+    said = told(channel("tv", path_held=900.0), channel("search", bought=True))
+    assert "also changes what search buys" in said and "tv 1,000 against 900" in said
+    assert "search 1,000 against" not in said
+    said = told(channel("tv", responding=1002.0))
+    assert "no more than 0.2% apart" in said
+
+
+def test_conversions_have_a_cost() -> None:
+    assert "tv 10% (ROAS 2.00, 0.50 per incremental conversion, marginal 1.10)" in told(channel("tv"), kpi="conversions")
+
+
+def test_idle_channels_and_interaction_are_told() -> None:
+    said = told(channel("tv", paid=0.0), interaction=-300.0)
+    assert "tv spent nothing" in said and "300 less than the sum of the parts" in said
+
+
+PROBLEM = ProblemTruth(
+    "fixed", "the same budget", 100.0, 7.0, 1e-9, True, True, (Move("a", 60.0, 20.0), Move("b", 40.0, 80.0))
+)
+
+
+def test_a_move_of_money() -> None:
+    said = told(channel("a"), problem=PROBLEM)
+    assert "Next 26 weeks, the same budget: the best plan moves 40.0 from a to b, and earns 7.00 more (7.0% of" in said
+
+
+def test_a_smaller_budget() -> None:
+    problem = PROBLEM._replace(budget="any budget", moves=(Move("a", 60.0, 20.0), Move("b", 40.0, 40.0)))
+    assert "the best plan spends 40% less in all, less on a, and earns" in told(channel("a"), problem=problem)
+
+
+def test_nothing_to_gain() -> None:
+    problem = PROBLEM._replace(moves=(Move("a", 60.0, 60.0), Move("b", 40.0, 40.0)))
+    assert "nothing better than the status quo is possible" in told(channel("a"), problem=problem)
+    assert changes(problem) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"gap": 2.5, "certified": False}, "at most 2.5% of media spend more is possible"),
+        ({"gap": math.inf, "certified": False}, "the best of a search, without a bound that proves it"),
+        ({"gap": 0.02, "certified": True}, "proven to within 0.02% of media spend"),
+    ],
+)
+def test_what_is_proven(changed: dict[str, Any], said: str) -> None:
+    assert said in told(channel("a"), problem=PROBLEM._replace(**changed))

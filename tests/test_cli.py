@@ -1,0 +1,512 @@
+"""The command line as a person meets it: help, happy paths, and one clear line for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import simbench
+from simbench import lock as locks
+from simbench.cli import main
+from simbench.cli.common import one_line
+from simbench.errors import BadInput
+from simbench.world.scenario import read_scenario, recorded_paths, scenario_names
+
+ROOT = Path(__file__).resolve().parent.parent
+VERBS = {"list", "show", "draw", "run", "demo", "new", "schema", "lock", "doctor"}
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def printed(*arguments: str | Path) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def told(*arguments: str | Path) -> dict[str, Any]:
+    answer = json.loads(printed(*arguments, "--json"))
+    assert answer["schema_version"] == 1
+    return answer
+
+
+def refused(*arguments: str | Path) -> str:
+    """The one line on stderr of a call that must fail with exit code 2 and print nothing else."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == "" and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: ")
+    return result.stderr
+
+
+def real(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=120, **options
+    )
+
+
+# --- help
+
+
+def test_the_verbs() -> None:
+    assert set(main.commands) == VERBS
+
+
+@pytest.mark.parametrize("verb", [*sorted(VERBS), "new scenario"])
+def test_every_verb_has_help_with_an_example(verb: str) -> None:
+    for flag in ("--help", "-h"):
+        text = printed(*verb.split(), flag)
+        assert "Usage:" in text
+    if verb != "new":
+        assert f"simbench {verb}" in text.split("Example:")[1]
+        assert "--json" in text
+
+
+def test_version() -> None:
+    assert printed("--version") == f"simbench {simbench.__version__}\n"
+
+
+def test_help_and_import_load_nothing_heavy() -> None:
+    heavy = ("jax", "numpy", "pandas", "pydantic", "scipy", "matplotlib", "rich")
+    check = f"import sys; print([name for name in {heavy!r} if name in sys.modules])"
+    assert real("-c", f"import simbench; simbench.__all__; {check}").stdout.strip() == "[]"
+    assert real("-c", f"import simbench.cli; {check}").stdout.strip() == "[]"
+    done = real("-m", "simbench", "--help")
+    assert done.returncode == 0 and "Usage: simbench" in done.stdout
+
+
+# --- the public functions
+
+
+def test_every_public_name_is_there() -> None:
+    for name in simbench.__all__:
+        assert getattr(simbench, name) is not None
+    assert simbench.BadInput is BadInput
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = simbench.nothing_of_the_kind  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "first", ["import simbench.run.execute", "from simbench.run import hosts", "sb.table", "import simbench.run.execute as e"]
+)
+def test_run_is_a_room_and_a_function(first: str) -> None:
+    program = f"import simbench as sb\n{first}\nfrom simbench.run.execute import run\n"
+    program += "try:\n    sb.run('clean')\nexcept sb.BadInput as error:\n    print(error)\n"
+    assert "is one name" in real("-c", program).stdout
+
+
+# --- list, show
+
+
+def test_list() -> None:
+    text = printed("list")
+    for name in ("clean", "collinear[0.9]", "core", "smoke", "ols", "spend-share"):
+        assert name in text.replace(",", " ").split()
+    answer = told("list")
+    clean = next(row for row in answer["scenarios"] if row["name"] == "clean")
+    assert set(clean) == {"name", "family", "breaks", "weeks", "channels", "geos", "digest", "title"}
+    assert {suite["name"] for suite in answer["suites"]} == {"core", "smoke"}
+    assert "ols" in answer["backends"]
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_show_has_a_card_of_every_scenario(name: str) -> None:
+    text = printed("show", name, "--no-truth")
+    assert text.startswith(name) and "digest" in text and "truth" not in text.split("channel")[-1]
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert not any(line.endswith(" ") for line in text.splitlines())
+
+
+def test_show_tells_the_truth(tmp_path: Path) -> None:
+    picture = tmp_path / "clean.png"
+    text = printed("show", "clean", "--plot", picture)
+    for part in ("The truth of replicate 0", "Media brought", "ROAS", "the same budget", f"saved {picture}"):
+        assert part in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "exists already" in refused("show", "clean", "--plot", picture)
+    answer = told("show", "clean", "--replicate", "1")
+    assert answer["card"]["name"] == "clean" and answer["truth"]["replicate"] == 1
+    assert [channel["name"] for channel in answer["truth"]["channels"]][0] == "tv"
+    assert answer["truth"]["problems"][0]["certified"] is True
+
+
+def test_show_a_sweep_lists_its_points() -> None:
+    assert "collinear[0.99]" in printed("show", "collinear")
+    assert "collinear[0]" in refused("show", "collinear", "--plot", "x.png")
+
+
+def test_show_a_backend() -> None:
+    assert told("show", "ols")["backend"]["config"] == {"order": 2}
+    assert "order = 2" in printed("show", "ols")
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "odd.toml"
+    text = 'schema_version = 1\nname = "odd"\nbase = "clean"\nbreaks = ""\n'
+    file.write_text(text + 'title = "[bold]x[/] :smile: \\u001b[31m"\n')
+    first = printed("show", file, "--no-truth").splitlines()[0]
+    assert first == "odd: [bold]x[/] :smile: ?[31m"
+
+
+# --- draw, schema
+
+
+def test_draw(tmp_path: Path) -> None:
+    out = tmp_path / "worlds"
+    answer = told("draw", "clean", "--replicates", "2", "--out", out)
+    assert answer["briefs"] == ["brief-0001", "brief-0002"] and answer["truth"] is None
+    assert (out / "brief-0002" / "panel.csv").is_file()
+    assert "exists already" in refused("draw", "clean", "--out", out)
+    assert "wrote 1 brief" in printed("draw", "clean", "--out", out, "--force")
+    assert [path.name for path in out.iterdir()] == ["brief-0001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("claen", "did you mean 'clean'?"),
+        ("collinear", "one of its points"),
+        ("collinear[0.7]", "no such point"),
+        ("nowhere.toml", "cannot be read"),
+    ],
+)
+def test_a_refused_draw_writes_nothing(tmp_path: Path, name: str, said: str) -> None:
+    assert said in refused("draw", name, "--out", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_schema(tmp_path: Path) -> None:
+    schema = json.loads(printed("schema"))
+    assert "channels" in schema["properties"]
+    file = tmp_path / "scenario.schema.json"
+    assert told("schema", "--out", file) == {"schema_version": 1, "file": str(file)}
+    assert json.loads(file.read_text()) == schema
+    assert "exists already" in refused("schema", "--out", file)
+    assert "does not exist" in refused("schema", "--out", tmp_path / "no" / "file.json")
+
+
+# --- new scenario
+
+
+def weekly(file: Path, rows: dict[str, list[Any]], *, step: int = 7, start: str = "2022-01-03") -> Path:
+    first = date.fromisoformat(start)
+    count = len(next(iter(rows.values())))
+    lines = [",".join(["week", *rows])]
+    for t in range(count):
+        lines.append(",".join([str(first + timedelta(days=step * t)), *(str(column[t]) for column in rows.values())]))
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+SPEND = {
+    "TV spend": [1000.0 * (t % 3) for t in range(80)],
+    "search_S": [50.0 + t for t in range(80)],
+    "sales": [9000.0] * 80,
+    "dark_spend": [0] * 80,
+}
+
+
+def test_new_scenario_around_a_file(tmp_path: Path) -> None:
+    file = weekly(tmp_path / "mine.csv", SPEND)
+    answer = told("new", "scenario", "my-world", "--spend", file, "--out", tmp_path)
+    assert answer["notes"][0].startswith("took as spend: TV spend, search_S, dark_spend")
+    assert answer["notes"][1] == "left out, nothing was spent: dark_spend"
+    scenario = read_scenario(tmp_path / "my-world.toml")
+    assert [(c.name, c.kind) for c in scenario.channels] == [("TV", "tv"), ("search", "generic-search")]
+    assert (scenario.time.weeks, scenario.time.holdout, scenario.time.start) == (60, 20, "2022-01-03")
+    paths = recorded_paths(scenario)
+    assert list(paths["TV"]) == SPEND["TV spend"] and list(paths["search"]) == SPEND["search_S"]
+    mean = sum(SPEND["TV spend"]) / 80 + sum(SPEND["search_S"]) / 80
+    assert scenario.demand.level == pytest.approx(3 * 1.5 * mean, rel=1e-3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.csv", "my-world-spend.csv", "my-world.toml"]
+    assert "exists already" in refused("new", "scenario", "my-world", "--spend", file, "--out", tmp_path)
+    text = printed("new", "scenario", "my-world", "--spend", file, "--out", tmp_path, "--force", "--columns", "search_S")
+    assert f"simbench show {tmp_path / 'my-world.toml'}" in text.replace("\n", "")
+    assert [c.name for c in read_scenario(tmp_path / "my-world.toml").channels] == ["search"]
+
+
+def test_the_new_world_has_the_spend_and_a_quarter_of_media(tmp_path: Path) -> None:
+    file = weekly(tmp_path / "mine.csv", SPEND)
+    printed("new", "scenario", "my-world", "--spend", file, "--out", tmp_path)
+    shares = []
+    for replicate in ("0", "1"):
+        answer = told("show", tmp_path / "my-world.toml", "--replicate", replicate)
+        tv = answer["truth"]["channels"][0]
+        assert tv["paid"] == pytest.approx(sum(SPEND["TV spend"][:60]), rel=1e-9)
+        shares.append(answer["truth"]["media_share"])
+    assert all(0.05 < share < 0.6 for share in shares)
+
+
+def test_geos_of_a_file_are_summed(tmp_path: Path) -> None:
+    lines = ["geo,time,tv_spend"]
+    for geo, size in (("north", 1), ("south", 2)):
+        for t in range(40):
+            lines.append(f"{geo},{date(2022, 1, 3) + timedelta(weeks=t)},{size * (t + 1)}")
+    file = tmp_path / "geo.csv"
+    file.write_text("\n".join(lines))
+    answer = told("new", "scenario", "by-geo", "--spend", file, "--out", tmp_path)
+    assert answer["notes"][-1] == "summed over 2 values of column 'geo'"
+    path = recorded_paths(read_scenario(tmp_path / "by-geo.toml"))["tv"]
+    assert list(path) == [3.0 * (t + 1) for t in range(40)]
+    file.write_text("\n".join(lines[:-1]))
+    assert "occurs twice" in refused("new", "scenario", "by-geo-2", "--spend", file, "--out", tmp_path)
+    file.write_text("\n".join([*lines[:60], lines[60].replace(",20", ",20x"), *lines[61:]]))
+    assert "geo 'south'" in refused("new", "scenario", "by-geo-2", "--spend", file, "--out", tmp_path)
+
+
+def test_bad_files_are_refused_in_one_line_and_nothing_is_written(tmp_path: Path) -> None:
+    days = weekly(tmp_path / "days.csv", SPEND, step=1)
+    short = weekly(tmp_path / "short.csv", {"tv_spend": [1.0] * 15})
+    bare = weekly(tmp_path / "bare.csv", {"a": [1.0] * 40, "b": [1.0] * 40})
+    minus = weekly(tmp_path / "minus.csv", {"tv_spend": [1.0] * 39 + [-1.0]})
+    idle = weekly(tmp_path / "idle.csv", {"tv_spend": [0.0] * 40})
+    before = {path.name for path in tmp_path.iterdir()}
+    for file, said in (
+        (days, "to_weeks"), (short, "at least 16"), (bare, "columns with numbers: a, b"), (minus, "negative"),
+        (idle, "nothing was spent"), (tmp_path / "none.csv", "cannot be read"),
+    ):  # fmt: skip
+        assert said in refused("new", "scenario", "my-world", "--spend", file, "--out", tmp_path)
+    options = ("--spend", bare, "--out", tmp_path, "--columns", "tv")
+    assert "no column 'tv'" in refused("new", "scenario", "my-world", *options)
+    assert "lower case" in refused("new", "scenario", "My World", "--out", tmp_path)
+    assert "shipped" in refused("new", "scenario", "clean", "--out", tmp_path)
+    assert "no folder" in refused("new", "scenario", "my-world", "--out", tmp_path / "no")
+    assert "--spend" in refused("new", "scenario", "my-world", "--columns", "a", "--out", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_starter_is_a_scenario(tmp_path: Path) -> None:
+    printed("new", "scenario", "begin", "--out", tmp_path)
+    assert read_scenario(tmp_path / "begin.toml").base == "clean"
+
+
+def test_channel_names_are_plain_and_differ() -> None:
+    from simbench.cli.starter import channel_names, kind_of
+
+    columns = ["tv_S", "TV Spend", "spend_tv", "2nd radio", "=cmd|x", "Online Video spend"]
+    assert channel_names(columns) == ["tv", "TV", "tv-2", "channel-2nd-radio", "cmd-x", "Online-Video"]
+    assert [kind_of(c) for c in ("OnlineVideo_S", "facebook_I", "sales")] == ["online-video", "paid-social", None]
+
+
+# --- run
+
+
+def test_run(tmp_path: Path) -> None:
+    text = printed("run", "clean", "--replicates", "2")
+    rows = [line.split() for line in text.splitlines() if line.startswith("clean ")]
+    assert [row[1] for row in rows] == ["ols", "spend-share"]
+    assert "\u00b1" in text and "normalised regret" in text
+    answer = told("run", "clean", "--replicates", "2", "--backend", "ols")
+    (row,) = answer["table"]
+    assert {"scenario", "backend", "recovery_error", "forecast_crps", "normalised_regret", "worlds", "failed"} <= set(row)
+    assert row["worlds"] == 2 and set(row["recovery_error"]) == {"value", "low", "high", "n"}
+    assert {"scenario", "replicate", "backend", "estimand", "unit", "metric", "value", "status"} == set(answer["scores"][0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("claen",), "did you mean 'clean'?"), (("clean", "--backend", "old"), "did you mean 'ols'?"), (("collinear",), "points")],
+)
+def test_run_refuses(arguments: tuple[str, ...], said: str) -> None:
+    assert said in refused("run", *arguments)
+
+
+def test_exit_codes_of_a_run() -> None:
+    import pandas as pd
+
+    from simbench.cli.running import verdict
+    from simbench.records import Answers, Failure
+    from simbench.run.execute import Cell, Run
+
+    def run_of(*replies: Answers | Failure) -> Run:
+        return Run((), tuple(Cell("clean", i, "ols", reply, None, ()) for i, reply in enumerate(replies)))
+
+    some, none = pd.DataFrame({"value": [1.0, None]}), pd.DataFrame({"value": [float("nan")]})
+    good, bad, skipped = Answers(), Failure("error", ""), Failure("unsupported", "")
+    assert verdict(some, run_of(good, skipped)) == 0
+    assert verdict(none, run_of(bad)) == 3
+    assert verdict(some, run_of(good, bad)) == 4
+    assert verdict(some, run_of(*[good] * 19, bad)) == 0
+
+
+# --- lock, doctor
+
+
+@pytest.mark.parametrize(
+    ("faults", "arguments", "code", "wrote"),
+    [
+        ([], ["--check"], 0, False),
+        ([locks.Fault("clean", False, "has another digest")], ["--check"], 1, False),
+        ([locks.Fault("clean", True, "kpi moved")], ["--check"], 5, False),
+        ([locks.Fault("clean", True, "kpi moved")], [], 5, False),
+        ([locks.Fault("clean", True, "kpi moved")], ["--force"], 0, True),
+        ([locks.Fault("clean", False, "is shipped but not locked")], [], 0, True),
+    ],
+)
+def test_lock(
+    faults: list[Any], arguments: list[str], code: int, wrote: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    (tmp_path / "LOCK.json").write_text("{}")
+    monkeypatch.setattr(locks, "lock_path", lambda: tmp_path / "LOCK.json")
+    monkeypatch.setattr(locks, "check", lambda progress: faults)
+    monkeypatch.setattr(locks, "write", lambda progress: written.append(True))
+    result = call("lock", *arguments)
+    assert result.exit_code == code and bool(written) == wrote
+    assert all(fault.detail in result.stdout for fault in faults)
+    answer = json.loads(call("lock", *arguments, "--json").stdout)
+    assert answer["ok"] == (code == 0) and answer["written"] == wrote and len(answer["faults"]) == len(faults)
+
+
+def test_doctor() -> None:
+    names = [finding["name"] for finding in told("doctor")["findings"]]
+    for name in ("python", "simbench", "jax", "platform", "cores", "usable cores", "scenarios", "compile cache", "lock"):
+        assert name in names
+    lines = printed("doctor").splitlines()
+    assert [line[: len(name)] for line, name in zip(lines, names, strict=True)] == names
+
+
+def test_doctor_skips_what_a_system_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    from simbench import doctor
+
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    found = {finding.name: finding for finding in doctor.examine()}
+    for name in ("usable cores", "memory limit", "open files"):
+        assert found[name].value == f"skipped: {name} not on this system" and found[name].ok
+    broken = doctor.look("x", lambda: str(1 / 0))
+    assert not broken.ok and "ZeroDivisionError" in broken.value
+
+
+def test_the_compile_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from simbench.run import hosts
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert hosts.compile_cache().parent == tmp_path / "simbench" / "jax"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert hosts.user_cache() == Path.home() / ".cache"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert hosts.user_cache() == Path.home() / "Library" / "Caches"
+    one = hosts.compile_cache()
+    monkeypatch.setattr(hosts, "cpu_flags", lambda: "another processor")
+    assert hosts.compile_cache() != one
+
+
+def test_a_cache_that_is_set_stays() -> None:
+    import jax
+
+    from simbench.run.hosts import prepare_process
+
+    before = jax.config.jax_compilation_cache_dir
+    assert prepare_process() == Path(before)
+    assert jax.config.jax_compilation_cache_dir == before
+
+
+# --- faults
+
+
+def test_other_faults_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Any:
+        raise RuntimeError(name)
+
+    monkeypatch.setattr("simbench.world.scenario.read_scenario", broken)
+    with pytest.raises(RuntimeError, match="clean"):
+        call("show", "clean")
+
+
+def test_one_line_whatever_was_typed() -> None:
+    assert one_line("a\nb\x1b[2J\tc") == "a b?[2J c"
+    assert "claen?[2J" in refused("show", "claen\x1b[2J\n")
+
+
+def test_interrupted_is_130(tmp_path: Path) -> None:
+    program = "import time\nfrom simbench.cli import main\n"
+    program += "main.commands['doctor'].callback = lambda **_: (print('ready', flush=True), time.sleep(60))\nmain(['doctor'])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and said == "interrupted\n"
+
+
+def test_usage_errors_are_2() -> None:
+    result = call("draw", "clean")
+    assert result.exit_code == 2 and "--out" in result.stderr
+    assert call("fly").exit_code == 2
+
+
+# --- demo, tutorial
+
+
+@pytest.mark.slow
+def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = printed("demo", "--replicates", "2")
+    for part in ("1. A world", "2. What the truth", "3. 2 contenders", "4. What that means", "recorded-spend", "done in"):
+        assert part in text
+    assert [path.name for path in tmp_path.iterdir()] == ["simbench-demo.png"]
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+    def timeless(output: str) -> list[str]:
+        return output.splitlines()[:-1]
+
+    assert timeless(printed("demo", "--replicates", "2")) == timeless(text)
+
+
+def test_demo_refuses_a_faulty_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "cannot be read" in refused("demo", "--csv", tmp_path / "none.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_says_who_was_best() -> None:
+    import numpy as np
+    import pandas as pd
+
+    from simbench.cli.demonstration import conclusions
+    from simbench.score.statistics import Estimate
+
+    def world(name: str, error: tuple[float, float], crps: tuple[float, float], regret: tuple[float, float]) -> Any:
+        table, rows = [], []
+        for k, backend in enumerate(("ols", "spend-share")):
+            means = [Estimate(x[k], x[k] - 0.1, x[k] + 0.1, 8) for x in (error, crps, regret)]
+            covered = Estimate(0.5, 0.4, 0.6, 8) if k == 0 else Estimate(np.nan, np.nan, np.nan, 0)
+            columns = ("recovery error", "forecast crps", "normalised regret", "coverage 90%")
+            table.append({"scenario": name, "backend": backend, **dict(zip(columns, [*means, covered], strict=True))})
+            for replicate in range(8):
+                for estimand, unit, metric, x in (
+                    ("contribution", "all", "error", error), ("forecast", "all", "crps", crps), ("decision", "fixed", "regret", regret),
+                ):  # fmt: skip
+                    jitter = 0.01 * replicate * (1 - 2 * k)
+                    rows.append((name, replicate, backend, estimand, unit, metric, x[k] + jitter))
+        return table, rows
+
+    one, two = world("clean", (0.3, 0.9), (0.4, 1.0), (0.5, 1.0)), world("hard", (1.5, 0.4), (0.5, 1.0), (1.6, 1.0))
+    names = ["scenario", "replicate", "backend", "estimand", "unit", "metric", "value"]
+    said = conclusions(pd.DataFrame(one[0] + two[0]), pd.DataFrame(one[1] + two[1], columns=names))
+    assert said == [
+        "Closest to the true contributions: ols in clean; spend-share in hard.",
+        "Best forecast: ols in clean and hard.",
+        "Best decision: ols in clean; spend-share in hard.",
+        "The better forecaster was the worse at attribution in hard.",
+        "On average, acting on ols earned less than the status quo in hard.",
+        "Share of true contributions inside the 90% intervals of ols: 50% in clean and 50% in hard.",
+    ]

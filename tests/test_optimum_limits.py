@@ -1,0 +1,239 @@
+"""Feasible sets and answered curves: projection, words for what cannot be met, PCHIP, allocation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from optimum_media import assert_feasible, lattice
+from scipy.interpolate import PchipInterpolator
+
+from simbench import optimum
+from simbench.errors import BadInput
+from simbench.optimum import one_world
+from simbench.optimum.curves import pchip_slopes
+from simbench.optimum.feasible import checked, repeat
+
+# --- the feasible set
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (one_world([2, 0], [1, 1], (0, 9)), "unit 0: the lower bound 2 is above the upper bound 1"),
+        (one_world([0, 0], [1, 1], (5, 4)), "the lowest budget 5 is above the highest budget 4"),
+        (one_world([2, 3], [9, 9], (0, 4)), "the lower bounds add up to 5, above the highest budget 4"),
+        (one_world([0, 0], [1, 2], (4, 9)), "the upper bounds add up to 3, below the lowest budget 4"),
+        (
+            one_world([0, 0], [1, 2], (0, 9), [[1, 0]], [2], [1]),
+            "group 0: the lower bound 2 is above the upper bound 1",
+        ),
+        (
+            one_world([0, 0], [1, 2], (0, 9), [[1, 0]], [1.5], [9]),
+            "group 0 must reach 1.5; bounds and budget allow at most 1",
+        ),
+        (
+            one_world([0, 0], [3, 2], (4, 9), [[1, 0]], [0], [1]),
+            "group 0 may hold at most 1; bounds and budget ask for at least 2",
+        ),
+        (
+            one_world([0, 0, 0], [9, 9, 9], (0, 5), [[1, 1, 0], [0, 1, 1], [1, 0, 1]], [4, 4, 4], [9, 9, 9]),
+            "the groups cannot all be met: at the least, group",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_met_is_named(limits, words) -> None:
+    assert str(optimum.infeasible(limits)).startswith(words)
+    for use in (
+        lambda: optimum.project(limits.lower * 0, limits),
+        lambda: optimum.random_feasible(limits, 3, np.random.default_rng(0)),
+    ):
+        with pytest.raises(BadInput, match="constraints"):
+            use()
+
+
+@pytest.mark.parametrize("money", [1e-6, 1.0, 1e9])
+def test_what_can_be_met_is_not_named(money) -> None:
+    rows = [[1, 1, 0], [0, 1, 1]]
+    limits = one_world(
+        np.zeros(3), money * np.ones(3), [2 * money] * 2, rows, [0, money], np.array([1.0, 1.5]) * money
+    )
+    assert optimum.infeasible(limits) is None
+    assert optimum.infeasible(one_world([1, 2], [1, 2], (3, 3))) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"upper": np.ones((1, 3))}, "upper: has shape"),
+        ({"budget": np.array([[np.nan, 1.0]])}, "budget: contains NaN"),
+        ({"upper": np.array([[np.inf, 1.0]]), "budget": np.array([[0.0, np.inf]])}, "no upper limit"),
+    ],
+)
+def test_constraints_that_make_no_sense_are_refused(change, match) -> None:
+    with pytest.raises(BadInput, match=match):
+        optimum.project(np.zeros((1, 2)), one_world([0, 0], [1, 1], (0, 1))._replace(**change))
+
+
+def test_an_upper_end_may_be_left_to_the_budget() -> None:
+    assert_allclose(optimum.project([[5.0, 1.0]], one_world([0, 0], [np.inf, np.inf], (4, 4))), [[4.0, 0.0]])
+
+
+@given(st.integers(0, 10**6), st.integers(1, 7), st.integers(0, 3), st.sampled_from([1e-4, 1.0, 1e7]))
+@settings(max_examples=60)
+def test_projection_is_the_nearest_feasible_point(seed, units, count, money) -> None:
+    """A projection p of z is the one point with (z - p) (x - p) <= 0 for every feasible x."""
+    generator = np.random.default_rng(seed)
+    upper = generator.uniform(0, 3, units) * (generator.random(units) > 0.1)
+    lower = upper * generator.uniform(0, 1, units) * (generator.random(units) > 0.5)
+    inside = lower + (upper - lower) * generator.random(units)  # makes the rest feasible
+    rows = generator.integers(-1, 2, (count, units)) * 1.0
+    slack = generator.uniform(0, 1, (2, count)) * (generator.random((2, count)) > 0.3)
+    slack_budget = generator.uniform(0, 1, 2) * (generator.random(2) > 0.5)
+    limits = one_world(
+        lower * money, upper * money, (inside.sum() + slack_budget * [-1, 1]) * money, rows,
+        (rows @ inside - slack[0]) * money, (rows @ inside + slack[1]) * money,
+    )  # fmt: skip
+    wanted = generator.normal(0, 4, (1, units)) * money
+    nearest = optimum.project(wanted, limits)
+    assert_feasible(nearest, limits)
+    others = np.concatenate([optimum.random_feasible(limits, 300, generator), inside[None] * money])
+    assert ((others - nearest) @ (wanted - nearest)[0]).max() <= 1e-9 * money**2
+    assert_allclose(optimum.project(nearest, limits), nearest, rtol=0, atol=1e-11 * money)
+
+
+@pytest.mark.parametrize("rows", [None, [[1, 1, 0, 0]], [[1, -1, 0, 0], [0, 0, 1, 1]]])
+@pytest.mark.parametrize("budget", [(2.0, 2.0), (0.0, 3.0)])
+def test_random_amounts_are_feasible_and_spread(rows, budget) -> None:
+    low, high = ([0.0] * len(rows), [0.8] * len(rows)) if rows else (None, None)
+    limits = one_world([0, 0, 0.2, 0], [2, 1, 2, 2], budget, rows, low, high)
+    amounts = optimum.random_feasible(limits, 4000, np.random.default_rng(1))
+    assert_feasible(amounts, repeat(limits, 4000))
+    edges = np.stack([amounts.min(0), amounts.max(0)])
+    ends = [
+        [optimum.project(sign * 1e6 * unit[None], limits)[0] @ unit for unit in np.eye(4)] for sign in (-1, 1)
+    ]
+    assert (
+        np.abs(edges - ends) <= 0.1 * np.ptp(ends, axis=0) + 1e-9
+    ).all()  # every unit's whole range is visited
+    assert_array_equal(amounts, optimum.random_feasible(limits, 4000, np.random.default_rng(1)))
+
+
+# --- answered curves
+
+
+@given(st.integers(0, 10**6), st.integers(2, 25), st.booleans())
+def test_slopes_are_those_of_pchip(seed, count, rounded) -> None:
+    generator = np.random.default_rng(seed)
+    levels = np.cumsum(generator.uniform(0.01, 1, (2, 3, count)), axis=-1)
+    values = np.cumsum(generator.normal(0, 1, levels.shape), axis=-1)
+    values = np.round(values) if rounded else values
+    slopes = pchip_slopes(levels, values)
+    for i, j in np.ndindex(2, 3):
+        expected = PchipInterpolator(levels[i, j], values[i, j])(levels[i, j], 1)
+        assert_allclose(slopes[i, j], expected, rtol=1e-9, atol=1e-11)
+
+
+@given(st.integers(0, 10**6), st.booleans())
+@settings(max_examples=25)
+def test_bounds_of_answered_curves_hold_and_are_reached(seed, with_paid) -> None:
+    generator = np.random.default_rng(seed)
+    levels = np.cumsum(generator.uniform(0.05, 1, (2, 3, 9)), axis=-1) - 0.05
+    kpi, paid = np.cumsum(generator.normal(0, 1, (2, *levels.shape)), axis=-1)
+    worth = generator.uniform(0.5, 2, 2)
+    evaluate = optimum.pchip_cells(levels, kpi, paid if with_paid else None, worth)
+    asked = levels[..., :1] + (levels[..., -1:] - levels[..., :1]) * np.sort(
+        generator.random((2, 3, 7)), axis=-1
+    )
+    cells = evaluate(asked)
+    for i, j in np.ndindex(2, 3):
+        gained = PchipInterpolator(levels[i, j], kpi[i, j])
+        spent = PchipInterpolator(levels[i, j], paid[i, j] if with_paid else levels[i, j])
+        assert_allclose(
+            cells.value[i, j], worth[i] * gained(asked[i, j]) - spent(asked[i, j]), rtol=1e-9, atol=1e-9
+        )
+        for k in range(6):
+            dense = np.linspace(asked[i, j, k], asked[i, j, k + 1], 3001)
+            slope = worth[i] * gained(dense, 1) - spent(dense, 1)
+            size = 1e-9 + np.abs(slope).max() * 1e-9
+            assert (
+                cells.flattest[i, j, k] - size <= slope.min()
+                and slope.max() <= cells.steepest[i, j, k] + size
+            )
+            fine = 1e-3 * np.ptp(slope) + np.abs(np.diff(slope)).max() + size
+            assert (
+                slope.max() >= cells.steepest[i, j, k] - fine
+                and slope.min() <= cells.flattest[i, j, k] + fine
+            )
+
+
+def test_allocation_on_answered_curves_is_the_best_of_a_grid() -> None:
+    generator = np.random.default_rng(31)
+    levels = np.linspace(0, 1, 21) ** 2 * np.array([3.0, 4.0, 5.0])[:, None]
+    limits = one_world(np.zeros(3), [3, 4, 5], (4.0, 4.0))
+    for _ in range(5):
+        kpi = 3 * levels**2 / (levels**2 + 1) + 0.2 * generator.normal(
+            0, 1, levels.shape
+        )  # noisy, not monotone
+        amounts = optimum.allocate(levels, kpi, None, 2.0, limits)
+        assert_feasible(amounts[None], limits)
+        mesh = lattice(limits, 301)
+        reads = [PchipInterpolator(x, y) for x, y in zip(levels, kpi, strict=True)]
+
+        def value(plans, reads=reads):
+            return sum(2 * read(plan) - plan for read, plan in zip(reads, plans.T, strict=True))
+
+        assert value(amounts[None])[0] >= value(mesh).max() - 1e-6
+
+
+@pytest.mark.parametrize("shape", ["zero", "flat", "falling", "noise", "steps", "equal"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_any_answer_gives_feasible_amounts_and_the_same_ones(shape, grouped) -> None:
+    generator = np.random.default_rng(37)
+    levels = np.linspace(0, 1, 21) ** 2 * np.array([1.0, 2, 3, 4])[:, None] * 1e4
+    kpi = {
+        "zero": levels * 0, "flat": levels * 0 + 7.0, "falling": -levels, "equal": levels**0.5,
+        "noise": generator.normal(0, 1e4, levels.shape), "steps": np.where(levels > 5e3, 1e4, 0.0),
+    }[shape]  # fmt: skip
+    group = ([[1, 1, 0, 0], [0, 1, 1, 1]], [1e3, 0], [4e3, 4e4]) if grouped else ()
+    limits = one_world([0, 0, 500, 0], levels[:, -1], (2.2e4, 2.2e4), *group)
+    amounts = optimum.allocate(levels, kpi, None, 1.0, limits)
+    assert_feasible(amounts[None], limits)
+    assert_array_equal(amounts, optimum.allocate(levels, kpi, None, 1.0, limits))
+    if shape == "zero" and not grouped:
+        assert np.ptp(amounts / checked(limits).upper[0]) < 0.05  # a tie is shared out
+
+
+@pytest.mark.parametrize(
+    ("levels", "kpi", "match"),
+    [
+        ([[0, 3, 2.0]], [[0, 1, 2.0]], "do not rise"),
+        ([[0, 1, 2.0]], [[0, 1.0]], "has shape"),
+        ([[0, 1, 2.0]], [[0, np.inf, 2.0]], "not finite"),
+        ([[0, 1, 1.5]], [[0, 1, 2.0]], "levels of unit 0"),
+    ],
+)
+def test_answers_that_are_no_curves_are_refused(levels, kpi, match) -> None:
+    with pytest.raises(BadInput, match=match):
+        optimum.allocate(levels, kpi, None, 1.0, one_world([0], [2], (0, 2)))
+
+
+def test_a_batch_of_worlds_is_each_world_alone() -> None:
+    generator = np.random.default_rng(43)
+    levels = np.linspace(0, 1, 21) ** 2 * generator.uniform(1, 4, (6, 3, 1))
+    kpi, paid = 4 * levels / (levels + 1), levels * generator.uniform(0.5, 1, (6, 3, 1))
+    kpi += generator.normal(0, 0.05, kpi.shape)
+    levels[2, 1] = 0.0  # a channel that never spent: nothing to decide
+    one = [one_world(np.zeros(3), x[:, -1], (1.5, 1.5), [[1, 1, 0]], [0.2], [1.1]) for x in levels]
+    rows = {"groups": one[0].groups}
+    together = one[0]._replace(**{
+        name: np.concatenate([getattr(c, name) for c in one]) for name in one[0]._fields if name not in rows
+    })  # fmt: skip
+    worth = generator.uniform(0.8, 1.2, 6)
+    amounts = optimum.allocate(levels, kpi, paid, worth, together)
+    assert_feasible(amounts, together)
+    for world in range(6):
+        alone = optimum.allocate(levels[world], kpi[world], paid[world], worth[world], one[world])
+        assert_allclose(alone, amounts[world], rtol=1e-9, atol=1e-12)

@@ -22,7 +22,7 @@ export COLUMNS := 100
 
 test: .venv/.installed-test
 	@mkdir -p .cache
-	set -o pipefail; $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS) | tee .cache/test.txt
+	set -o pipefail; $(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS) | tee .cache/test.txt
 
 demo: .venv/.installed-test
 	@mkdir -p .cache

@@ -99,7 +99,7 @@ def printed(root: Path) -> dict[str, str]:
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """`write` or `compare`; 0 = done or equal, 1 = different, 2 = usage or no output to compare with."""
+    """`write` or `compare`; 0 = done or equal, 1 = different or failed tests, 2 = usage or no output to compare with."""
     if arguments not in (["write"], ["compare"]):
         print(__doc__, file=sys.stderr)
         return 2
@@ -107,6 +107,9 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     readme = path.read_text(encoding="utf-8")
     missing = sorted(set(SAMPLES) - set(shown))
     if arguments == ["write"]:
+        if re.search(r"\b(failed|errors?)\b", shown.get("test", "")):
+            print(f"the last tests did not pass ({shown['test']}): nothing written", file=sys.stderr)
+            return 1
         path.write_text(with_samples(readme, shown), encoding="utf-8")
         print(f"README.md: wrote {', '.join(sorted(shown)) or 'nothing'}")
         return 0

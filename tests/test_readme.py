@@ -91,6 +91,12 @@ def test_write_then_compare(tmp_path: Path) -> None:
     assert readme_samples.main(["compare"], root) == 0
 
 
+def test_failed_tests_are_not_shown_off(tmp_path: Path) -> None:
+    root = checkout(tmp_path, demo="x", test="1 failed, 6 passed in 1.00s\n")
+    assert readme_samples.main(["write"], root) == 1
+    assert (root / "README.md").read_text() == SMALL
+
+
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert readme_samples.main([]) == 2
     assert "compare" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from simbench.cli.running import LEGEND, leaderboard, records
 from simbench.errors import BadInput
 
 PICTURE = Path("simbench-demo.png")
+SCENARIOS = ("clean", "confounded-search")  #: and one around recorded spend
 CONTENDERS = ("ols", "spend-share")
 #: What it means to be best -> (headline of the table, estimand and metric of the score rows).
 BEST = {
@@ -64,13 +65,16 @@ def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, a
         say()
         say(best_plan(told))
 
-        say(f"\n3. {len(CONTENDERS)} contenders, 3 scenarios, {replicates} worlds each", style="bold")
+        say(
+            f"\n3. {len(CONTENDERS)} contenders, {len(SCENARIOS) + 1} scenarios, {replicates} worlds each",
+            style="bold",
+        )
         for note in notes:
             say(note)
         backends = [backend_named(name) for name in CONTENDERS]
         parts = []
         with progress("running", quiet=as_json) as show:
-            for source in ("clean", "confounded-search", world):
+            for source in (*SCENARIOS, world):
                 show(source if isinstance(source, str) else source.stem)
                 parts.append(sb.run([source], backends, replicates=replicates))
         result = type(parts[0])(

@@ -95,7 +95,7 @@ def branch(
             decisive = np.stack([relaxation.low[lead], relaxation.high[lead]], axis=-1)[None]
             asked = np.concatenate([decisive, ladder(state.table, here, lower, upper)], axis=-1)
             state = refine(ask, state, np.stack([here, better[[best]]], axis=-1), asked)
-    return state, float(max(settled, bound.max(initial=-np.inf), state.value[0]))
+    return state, float(max(settled, bound.max(initial=-np.inf)))
 
 
 def _halves(

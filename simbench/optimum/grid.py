@@ -62,7 +62,7 @@ def grid(
     corner = (sign * start).sum()
     width = (high - corner) / size
     if not (np.isfinite(width) and width > 0):
-        return state, float(max(bound, state.value[0]))
+        return state, float(bound)
     edges = np.minimum((sign * start).T + width * np.arange(size + 1), (sign * end).T)  # rising
     total = np.minimum(corner + width * (np.arange(size + 1) + (lower < upper).sum()), high)
     total = np.where(total >= low - 1e-9 * abs(low), total, np.nan)  # cells that cannot reach the low end
@@ -82,7 +82,7 @@ def grid(
         if bound - state.value[0] <= allowed:
             break
         price = sign * max(sign * _price(state, lower, upper, price), 0.0)
-    return state, float(max(bound, state.value[0]))
+    return state, float(bound)
 
 
 def _price(state: State, lower: NDArray, upper: NDArray, price: float) -> float:

@@ -48,6 +48,14 @@ def asker(
             raise BadInput("evaluate", "gave a value that is not finite", "curves are finite on their boxes")
         if (np.isposinf(cells.steepest) & np.isneginf(cells.flattest)).any():
             raise BadInput("evaluate", "a slope is bounded on neither side", "bound it on one side at least")
+        width, rise = np.diff(levels, axis=-1), np.diff(cells.value, axis=-1)
+        rounding = 1e-9 * np.abs(cells.value).max(axis=-1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # an infinite slope on a cell without width
+            wrong = (rise > cells.steepest * width + rounding) | (rise < cells.flattest * width - rounding)
+        if wrong.any():
+            where = tuple(np.argwhere(wrong)[0])
+            what = f"from {levels[where]:g} on, a curve of unit {where[1]} leaves its slope bounds"
+            raise BadInput("evaluate", what, "steepest and flattest must hold on the whole cell")
         return cells
 
     return ask

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from simbench.errors import BadInput
 from simbench.optimum.branch import MIXED, branch, under_budget
 from simbench.optimum.feasible import Constraints, checked, holds_rows, meet, project, rows_bind, take
 from simbench.optimum.grid import grid
@@ -69,7 +70,8 @@ def separable(
     Raises
     ------
     BadInput
-        Constraints that cannot be met, or curves that are not finite.
+        Constraints that cannot be met, curves that are not finite, or amounts worth more than the
+        slope bounds of `evaluate` allow (then those are wrong).
     """
     fine = checked(constraints)
     lower, upper, budget = fine.lower, fine.upper, fine.budget
@@ -112,6 +114,13 @@ def separable(
         here, limit, method[world] = _close(ask, here, one, float(allowed[world]), float(unit[world]), boxes)
         bound[world] = min(bound[world], limit)
         amounts[world], worth[world] = here.amounts[0], here.value[0]
+    over = worth - bound - 1e-9 * unit - 1e-12 * np.abs(value).max(-1).sum(1)
+    if (over > 0).any():  # a bound below a value disproves the bounds it was made from
+        world = int(np.argmax(over))
+        what = (
+            f"slope bounds of world {world} allow {bound[world]:.12g}, amounts are worth {worth[world]:.12g}"
+        )
+        raise BadInput("evaluate", what, "steepest and flattest must hold on the whole cell")
     bound = np.maximum(bound, worth)
     return Solution(amounts, worth, bound, bound - worth <= allowed, method)
 

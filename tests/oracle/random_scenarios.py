@@ -49,7 +49,7 @@ LAYOUTS = (
 )
 FEW = 5  #: structures that between them meet every mechanism
 CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial")
-SATURATIONS = ("hill", "exponential", "power", "michaelis-menten", "logistic", "none", "tanh", "log", "hill")
+SATURATIONS = ("hill", "power", "exponential", "michaelis-menten", "logistic", "tanh", "none", "log", "hill")
 TRENDS = ("none", "linear", "random-walk", "piecewise")
 SEASONS = ("random", "none", "fixed")
 SIZES = ("share", "r_squared", "sd")
@@ -206,7 +206,7 @@ def control(name: str, number: Numbers) -> dict[str, Any]:
 def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers) -> dict[str, Any]:
     """One channel; kinds rotate so that FEW structures meet them all."""
     rule, turn = layout.rules[c], 3 * structure + c
-    spend, money = spend_of(rule, dict(layout.follows).get(c), kinds, number)
+    spend, money = spend_of(rule, layout, dict(layout.follows).get(c), kinds, number)
     scaled_by = ("mean-active", "max", "mean-active", "money")[(turn + structure // 4) % 4]
     unit = money if scaled_by == "money" else 1.0
     curve: dict[str, Any] = {
@@ -229,7 +229,7 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
         "saturation": curve,
         "order": ("carry-over-first", "saturation-first")[(turn + structure // 2) % 2],
     }
-    if scaled_by != "money" and (turn + structure // 4) % 3 == 0:
+    if scaled_by != "money" and turn % 2 == 0:
         out["effect"] = number(10.0, 80.0, "real")
     else:
         out["roas"] = number(0.3, 3.0, "real")
@@ -237,19 +237,19 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
 
 
 def spend_of(
-    rule: str, follows: tuple[str, ...] | None, kinds: Any, number: Numbers
+    rule: str, layout: Layout, follows: tuple[str, ...] | None, kinds: Any, number: Numbers
 ) -> tuple[dict[str, Any], float]:
     """A spend rule, and about how much money a week it spends."""
     money = float(number.rng.choice([20.0, 50.0, 90.0]))
     spend: dict[str, Any] = {"rule": rule}
     if rule == "recorded":
         return {"rule": rule, "file": RECORDED, "column": "spend"}, money
-    spend["weekly"] = number(0.8 * money, 1.2 * money, "positive")
+    spend["weekly"] = number(0.8 * money, 1.2 * money, "positive") if number.rng.random() < 0.92 else 0.0
     if rule == "seasonal":
         return spend | {"phase": number(0.0, 1.0), "sd": number(0.0, 0.5)}, money
     spend["cv"] = number(*{"correlated": (0.05, 0.25), "demand-capturing": (0.2, 0.6)}.get(rule, (0.0, 0.6)))
     if rule == "flighted":
-        rest = kinds.integers(18, 21) if kinds.random() < 0.5 else kinds.integers(1, 5)
+        rest = kinds.integers(18, 21) if layout.geos > 1 else kinds.integers(1, 5)
         spend |= {"on": int(kinds.integers(2, 5)), "off": int(rest)}
     elif rule == "pulsed":
         spend |= {"floor": number(0.0, 0.2), "height": number(0.8, 1.6), "period": number(4.0, 13.0)}

@@ -64,9 +64,8 @@ def test_json_holds_the_questions(written: Path, clean: Any) -> None:
 
 
 def numbers_in(text: str) -> set[str]:
-    """Every number of six digits or more, to six significant digits."""
-    found = re.findall(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?", text)
-    return {f"{float(number):.6g}" for number in found if len(re.sub(r"\D", "", number).strip("0")) >= 6}
+    """Every number, to nine digits: among thousands of numbers some agree by chance in six."""
+    return {f"{float(number):.9g}" for number in re.findall(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?", text)}
 
 
 def test_nothing_tells_the_scenario_or_its_truth(written: Path, clean: Any) -> None:
@@ -77,7 +76,9 @@ def test_nothing_tells_the_scenario_or_its_truth(written: Path, clean: Any) -> N
     assert "seed" not in text and "truth" not in text
     told = truth_frame(clean)
     public = told.estimand.isin(["paid", "reference amount"])  # money that was spent, the status quo
-    secret = {f"{value:.6g}" for value in told[~public].value.dropna() if len(f"{value:.6g}".strip("-0.")) >= 6}
+    secret = {
+        f"{value:.9g}" for value in told[~public].value.dropna() if len(f"{value:.9g}".strip("-0.")) >= 8
+    }
     assert len(secret) > 500
     assert secret & numbers_in(text) == set()
 
@@ -142,5 +143,7 @@ def test_no_text_cell_of_a_folder_is_a_formula(written: Path) -> None:
 
 
 def test_json_has_no_nan() -> None:
-    told = json.loads(as_json({"a": np.array([1.0, np.nan]), "b": (np.float64("inf"), np.int64(3), True, None)}))
+    told = json.loads(
+        as_json({"a": np.array([1.0, np.nan]), "b": (np.float64("inf"), np.int64(3), True, None)})
+    )
     assert told == {"a": [1.0, None], "b": [None, 3, True, None]}

@@ -61,7 +61,8 @@ def test_observed_range_is_that_of_quarterly_means() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0, "0"), (0.5, "0.5"), (300, "300"), (2500, "2.5k"), (20_000, "20k"), (1.5e6, "1.5M"), (-3e9, "-3B")]
+    ("value", "said"),
+    [(0, "0"), (0.5, "0.5"), (300, "300"), (2500, "2.5k"), (20_000, "20k"), (1.5e6, "1.5M"), (-3e9, "-3B")],
 )
 def test_axis_labels(value: float, said: str) -> None:
     assert amount(value) == said

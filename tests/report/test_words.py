@@ -40,14 +40,27 @@ def test_short_numbers(value: float, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("share", "said"),
-    [(0.274, "27%"), (0.0312, "3.1%"), (0.0995, "10%"), (0.0004, "0.04%"), (0.0, "0%"), (-0.2, "-20%"), (1.5, "150%")],
+    [
+        (0.274, "27%"),
+        (0.0312, "3.1%"),
+        (0.0995, "10%"),
+        (0.0004, "0.04%"),
+        (0.0, "0%"),
+        (-0.2, "-20%"),
+        (1.5, "150%"),
+    ],
 )
 def test_percentages(share: float, said: str) -> None:
     assert percent(share) == said
 
 
 def test_lists() -> None:
-    assert [listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert [listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
 
 
 def test_distributions_and_tables_are_written_shortly() -> None:
@@ -93,7 +106,10 @@ def test_facts_are_those_of_the_truth(clean: Any) -> None:
     assert sum(m.now for m in fixed.moves) == pytest.approx(sum(m.best for m in fixed.moves), rel=1e-9)
     assert fixed.certified and fixed.separable and fixed.gain > 0
     said = " ".join(sentences(told))
-    assert f"Media brought {percent(told.media_share)} of revenue: tv {percent(tv.share)} (ROAS {tv.roas:.2f}" in said
+    assert (
+        f"Media brought {percent(told.media_share)} of revenue: tv {percent(tv.share)} (ROAS {tv.roas:.2f}"
+        in said
+    )
     assert f"earns {short(fixed.gain)} more" in said and "proven to within 0.001% of media spend" in said
     assert "Turning a channel off" not in said  # nothing is bought, nothing reacts: one reading
 
@@ -117,7 +133,9 @@ def test_readings_that_differ_are_told() -> None:
 
 
 def test_conversions_have_a_cost() -> None:
-    assert "tv 10% (ROAS 2.00, 0.50 per incremental conversion, marginal 1.10)" in told(channel("tv"), kpi="conversions")
+    assert "tv 10% (ROAS 2.00, 0.50 per incremental conversion, marginal 1.10)" in told(
+        channel("tv"), kpi="conversions"
+    )
 
 
 def test_idle_channels_and_interaction_are_told() -> None:
@@ -132,7 +150,10 @@ PROBLEM = ProblemTruth(
 
 def test_a_move_of_money() -> None:
     said = told(channel("a"), problem=PROBLEM)
-    assert "Next 26 weeks, the same budget: the best plan moves 40.0 from a to b, and earns 7.00 more (7.0% of" in said
+    assert (
+        "Next 26 weeks, the same budget: the best plan moves 40.0 from a to b, and earns 7.00 more (7.0% of"
+        in said
+    )
 
 
 def test_a_smaller_budget() -> None:

@@ -42,10 +42,11 @@ def noted(benchmark, scenario, replicates, full):
     benchmark.pedantic(truth.draw, args=(scenario, replicates), kwargs={"truth": full}, rounds=5, warmup_rounds=1)
     seconds = benchmark.stats.stats.median
     benchmark.extra_info |= {
-        "worlds a second": round(replicates / seconds, 1), "milliseconds a world": round(1000 * seconds / replicates, 3),
+        "worlds a second": round(replicates / seconds, 1),
+        "milliseconds a world": round(1000 * seconds / replicates, 3),
         "first call less one, seconds": round(first - seconds, 2),
         "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("scenario", ["clean", "chasing", "confounded-search", "geo-20"])
@@ -94,7 +95,13 @@ def test_compile_seconds_of_a_program(benchmark, scenario, part):
 
 @pytest.mark.parametrize("command", [["-c", "import simbench"], ["-m", "simbench", "--help"]], ids=["import", "help"])
 def test_start(benchmark, command):
-    benchmark.pedantic(subprocess.run, args=([sys.executable, *command],), kwargs={"check": True, "capture_output": True}, rounds=7, warmup_rounds=1)
+    benchmark.pedantic(
+        subprocess.run,
+        args=([sys.executable, *command],),
+        kwargs={"check": True, "capture_output": True},
+        rounds=7,
+        warmup_rounds=1,
+    )
 
 
 def test_plans_valued_where_spend_follows_demand(benchmark):

@@ -51,7 +51,9 @@ def status_quo_weeks(weeks: int, horizon: int) -> np.ndarray:
 def default_plans(status_quo: Array) -> Array:
     """Plans [R, P, Hd, G, C]: status quo, +20%, -20%, each channel off."""
     channels = status_quo.shape[-1]
-    factors = np.concatenate([np.ones((1, channels)), np.full((1, channels), 1.2), np.full((1, channels), 0.8), 1 - np.eye(channels)])
+    factors = np.concatenate(
+        [np.ones((1, channels)), np.full((1, channels), 1.2), np.full((1, channels), 0.8), 1 - np.eye(channels)]
+    )
     return status_quo[:, None] * factors[None, :, None, None, :]
 
 
@@ -82,8 +84,14 @@ def problem_of(spec: ProblemSpec, status_quo: Array, population: Array, levels: 
         now = status_quo.sum(axis=(1, 2))
     total = now.sum(axis=-1)
     upper = spec.upper * now
-    low, high = (np.zeros(replicates), upper.sum(axis=-1)) if spec.budget is None else (spec.budget[0] * total, spec.budget[1] * total)
-    groups = np.array([np.isin(owner, group[0]) for group in spec.groups], dtype=float).reshape(len(spec.groups), len(owner))
+    low, high = (
+        (np.zeros(replicates), upper.sum(axis=-1))
+        if spec.budget is None
+        else (spec.budget[0] * total, spec.budget[1] * total)
+    )
+    groups = np.array([np.isin(owner, group[0]) for group in spec.groups], dtype=float).reshape(
+        len(spec.groups), len(owner)
+    )
     spaced = (np.arange(levels) / (levels - 1)) ** 2  # dense near zero, where curves bend
     return Problem(
         base=np.zeros_like(status_quo),
@@ -118,7 +126,9 @@ def questions_of(spec: Spec, panel: Panel, future: Future, weeks: int) -> Questi
     )
 
 
-def context_of(panel: Panel, weeks: int, unit_value: Array, kind: Sequence[int], bought: Array, national_only: Array, prior: Array) -> Context:
+def context_of(
+    panel: Panel, weeks: int, unit_value: Array, kind: Sequence[int], bought: Array, national_only: Array, prior: Array
+) -> Context:
     """Prior knowledge; scales from the training window only."""
     replicates = panel.kpi.shape[0]
     every = lambda x: np.broadcast_to(np.asarray(x), (replicates, *np.shape(x))).copy()  # noqa: E731

@@ -133,7 +133,7 @@ def answer(mean: Mean, questions: Questions, context: Context, origin: Array, pe
     scaled = scaled.reshape(-1, periods, channels)
     plans = [questions.plans, *(response_plans(p).reshape(-1, horizon, geos, channels) for p in questions.problems)]
     none = jnp.zeros((1, horizon, geos, channels))
-    lanes = [
+    lanes: list[tuple[Array, Array, Array, int]] = [
         (off, none, jnp.repeat(history, channels, axis=0), 0),
         (scaled, none, history[:1], 0),
         *((as_it_was[None], plan, ahead[None], 1) for plan in plans),
@@ -141,8 +141,8 @@ def answer(mean: Mean, questions: Questions, context: Context, origin: Array, pe
     sizes_of = [max(lane[0].shape[0], lane[1].shape[0]) for lane in lanes]
     starts = [0, *accumulate(sizes_of)]
     scale, plan, counted = (
-        jnp.concatenate([jnp.broadcast_to(lane[i], (n, *lane[i].shape[1:])) for lane, n in zip(lanes, sizes_of, strict=True)])
-        for i in range(3)
+        jnp.concatenate([jnp.broadcast_to(x, (n, *x.shape[1:])) for x, n in zip(parts, sizes_of, strict=True)])
+        for parts in zip(*(lane[:3] for lane in lanes), strict=True)
     )
     against = jnp.repeat(jnp.array([lane[3] for lane in lanes]), jnp.array(sizes_of), total_repeat_length=starts[-1])
 
@@ -185,7 +185,9 @@ def answer(mean: Mean, questions: Questions, context: Context, origin: Array, pe
 
     week = jax.vmap(lambda a: middle_week(a > 0, windows[0, 0], windows[0, 1]))(own[0])
     pulses = jax.nn.one_hot(week, periods)[:, :, None] * each[:, None, :]
-    impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(push_all(pulses)[0], jnp.maximum(week, 0))
+    impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(
+        push_all(pulses)[0], jnp.maximum(week, 0)
+    )
 
     return Answers(
         contribution=by_geo.sum(axis=-1),
@@ -338,7 +340,9 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     responses = [None if p.form.disjoint else jointly(p) for p in questions.problems]
     # problems of one shape share one program: they differ in numbers only
     for shape in dict.fromkeys(p.unit.shape + p.levels.shape for p in questions.problems if p.form.disjoint):
-        same = [i for i, p in enumerate(questions.problems) if p.form.disjoint and p.unit.shape + p.levels.shape == shape]
+        same = [
+            i for i, p in enumerate(questions.problems) if p.form.disjoint and p.unit.shape + p.levels.shape == shape
+        ]
         stacked = jax.tree.map(lambda *x: jnp.stack(x), *[parts[i] for i in same])
         for i, kpi in zip(same, jax.lax.map(response, stacked), strict=True):
             responses[i] = kpi

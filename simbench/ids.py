@@ -43,7 +43,8 @@ def _hmac_contexts(master: bytes) -> tuple[Any, Any]:
     if len(master) > 64:
         master = hashlib.sha256(master).digest()
     block = master.ljust(64, b"\0")
-    return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]
+    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    return inner, outer
 
 
 @lru_cache(maxsize=4096)
@@ -60,7 +61,7 @@ def stream_bytes(master: bytes, family: str, replicate: int, stream: str) -> byt
     inner, outer = (context.copy() for context in _hmac_contexts(master))
     inner.update(b"[%b,%d,%b]" % (_text(family), replicate, _text(stream)))
     outer.update(inner.digest())
-    return outer.digest()  # type: ignore[no-any-return]
+    return bytes(outer.digest())
 
 
 def uniform(key: bytes) -> float:

@@ -48,7 +48,7 @@ def summary(scenario: Any) -> dict[str, float]:
     panel, truth = drawn.brief.panel, drawn.truth
     if truth is None:
         raise BadInput(scenario.name, "was drawn without truth", "draw(..., truth=True)")
-    answers = truth.answers
+    answers: Any = truth.answers  # a truth answers everything
     numbers = {
         "kpi": panel.kpi.sum(), "spend": panel.spend.sum(), "controls": panel.controls.sum(),
         "holdout": truth.kpi_future.sum(), "forecast": answers.forecast.sum(),
@@ -126,4 +126,7 @@ def compare(name: str, locked: dict[str, float], now: dict[str, float]) -> list[
     if set(locked) != set(now):
         return [Fault(name, True, f"other numbers are summarised: {sorted(set(locked) ^ set(now))}")]
     moved = [key for key in sorted(now) if abs(now[key] - locked[key]) > TOLERANCE * max(abs(locked[key]), 1e-12)]
-    return [Fault(name, True, f"{key} moved from {locked[key]:.10g} to {now[key]:.10g} under the same digest") for key in moved]
+    return [
+        Fault(name, True, f"{key} moved from {locked[key]:.10g} to {now[key]:.10g} under the same digest")
+        for key in moved
+    ]

@@ -62,7 +62,9 @@ CARRY_OVER: dict[str, Callable[[Array, int, Mapping[str, Array]], Array]] = {
 }
 
 
-def kernel(kind: str, length: int, number: Mapping[str, Array], *, normalised: bool = True, pad: int | None = None) -> Array:
+def kernel(
+    kind: str, length: int, number: Mapping[str, Array], *, normalised: bool = True, pad: int | None = None
+) -> Array:
     """Weights of a carry-over kernel.
 
     Parameters

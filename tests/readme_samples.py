@@ -99,7 +99,7 @@ def printed(root: Path) -> dict[str, str]:
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """`write` or `compare`; 0 = done or equal, 1 = different or failed tests, 2 = usage or no output to compare with."""
+    """`write` or `compare`; 0 = done or equal, 1 = different or failed tests, 2 = usage or no output."""
     if arguments not in (["write"], ["compare"]):
         print(__doc__, file=sys.stderr)
         return 2

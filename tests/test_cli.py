@@ -488,6 +488,13 @@ def test_interrupted_is_130(tmp_path: Path) -> None:
     assert process.returncode == 130 and said == "interrupted\n"
 
 
+def test_a_terminal_without_the_signs_gets_the_numbers() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    program = [sys.executable, "-m", "simbench", "show", "clean", "--no-truth"]
+    done = subprocess.run(program, env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 0 and b"flighted, weekly" in done.stdout
+
+
 def test_usage_errors_are_2() -> None:
     result = call("draw", "clean")
     assert result.exit_code == 2 and "--out" in result.stderr

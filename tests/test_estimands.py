@@ -10,7 +10,17 @@ import worlds
 
 from simbench import briefs
 from simbench.blocks import in_float64
-from simbench.estimands import Effects, answer, answer_additive, arrived, late_effect, mean_of, middle_week, plan_of, response_plans
+from simbench.estimands import (
+    Effects,
+    answer,
+    answer_additive,
+    arrived,
+    late_effect,
+    mean_of,
+    middle_week,
+    plan_of,
+    response_plans,
+)
 from simbench.transforms import carry, saturate
 from simbench.world.truth import draw
 
@@ -21,15 +31,18 @@ def model(dtype, geos, channels, *, settles_first, seed=0):
     """A sum of curves as a backend would have it: half of the channels settle first if asked to."""
     rng = np.random.default_rng(seed)
     kernel = rng.random((LAGS, channels)) * 0.6 ** np.arange(LAGS)[:, None]
-    kernel, size, half = (jnp.asarray(x, dtype) for x in (kernel / kernel.sum(0), 40 * rng.random((geos, channels)), 60 + 50 * rng.random(channels)))
+    kernel, size, half = (
+        np.asarray(x, dtype)
+        for x in (kernel / kernel.sum(0), 40 * rng.random((geos, channels)), 60 + 50 * rng.random(channels))
+    )
     first = np.arange(channels) % 2 == 0 if settles_first else np.zeros(channels, bool)
-    empty = jnp.zeros((LAGS - 1, geos, channels), dtype)
+    empty = np.zeros((LAGS - 1, geos, channels), dtype)
 
     def effects(periods):
-        base = jnp.asarray(500 + 50 * rng.random((periods, geos)), dtype)
+        base = np.asarray(500 + 50 * rng.random((periods, geos)), dtype)
         return Effects(
             base, lambda x: jnp.where(first, x, carry(kernel, empty, x)),
-            lambda v: size * saturate("hill", v, half, jnp.asarray(1.4, dtype)),
+            lambda v: size * saturate("hill", v, half, dtype(1.4)),
             lambda s: jnp.where(first, carry(kernel, empty, s), s),
         )  # fmt: skip
 
@@ -80,9 +93,14 @@ def test_trailing_masked_weeks_change_nothing(brief):
 
     def ask(panel):
         lever, _ = briefs.timeline(panel, questions.future)
-        return answer_additive(make(80)._replace(base=jnp.ones((lever.shape[0], lever.shape[1]))), lever, questions, context, panel.origin)
+        return answer_additive(
+            make(80)._replace(base=jnp.ones((lever.shape[0], lever.shape[1]))), lever, questions, context, panel.origin
+        )
 
-    short = panel._replace(origin=np.int32(cut), **{f: getattr(panel, f)[:cut] for f in ("lever", "spend", "kpi", "controls", "calendar", "mask")})
+    short = panel._replace(
+        origin=np.int32(cut),
+        **{f: getattr(panel, f)[:cut] for f in ("lever", "spend", "kpi", "controls", "calendar", "mask")},
+    )
     garbage = panel.lever.copy()
     garbage[cut:] = np.nan
     long = panel._replace(origin=np.int32(cut), lever=garbage)

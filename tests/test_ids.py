@@ -66,4 +66,13 @@ def test_backend_key_is_eight_bytes_of_its_own_stream():
 def test_cell_id_is_a_function_of_all_its_parts():
     one = ids.cell_id("d", 0, "", {"name": "ols", "version": "1"})
     assert one == ids.cell_id("d", 0, "", {"version": "1", "name": "ols"})
-    assert len({one, ids.cell_id("d", 1, "", {"name": "ols", "version": "1"}), ids.cell_id("d", 0, "origin:-13", {"name": "ols", "version": "1"})}) == 3
+    assert (
+        len(
+            {
+                one,
+                ids.cell_id("d", 1, "", {"name": "ols", "version": "1"}),
+                ids.cell_id("d", 0, "origin:-13", {"name": "ols", "version": "1"}),
+            }
+        )
+        == 3
+    )

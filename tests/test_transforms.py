@@ -10,12 +10,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simbench.blocks import in_float64
-from simbench.transforms import CARRY_OVER, SATURATION, UNBOUNDED, autoregressive, by_kind, carry, fourier, join, kernel, pick, remember, saturate, steepest_at
+from simbench.transforms import (
+    CARRY_OVER,
+    SATURATION,
+    UNBOUNDED,
+    autoregressive,
+    by_kind,
+    carry,
+    fourier,
+    join,
+    kernel,
+    pick,
+    remember,
+    saturate,
+    steepest_at,
+)
 
 NUMBERS = {
-    "geometric": {"retention": 0.7}, "delayed": {"retention": 0.6, "peak": 2.0}, "weibull-pdf": {"shape": 2.0, "scale": 4.0},
-    "weibull-cdf": {"shape": 1.5, "scale": 3.0}, "binomial": {"retention": 0.5}, "none": {},
-}  # fmt: skip
+    "geometric": {"retention": 0.7},
+    "delayed": {"retention": 0.6, "peak": 2.0},
+    "weibull-pdf": {"shape": 2.0, "scale": 4.0},
+    "weibull-cdf": {"shape": 1.5, "scale": 3.0},
+    "binomial": {"retention": 0.5},
+    "none": {},
+}
 
 
 def test_every_kernel_is_covered():
@@ -38,7 +56,9 @@ def test_unnormalised_kernels_by_hand():
     np.testing.assert_allclose(raw["geometric"], 0.7**lag, rtol=1e-14)
     np.testing.assert_allclose(raw["delayed"], 0.6 ** ((lag - 2) ** 2.0), rtol=1e-14)
     np.testing.assert_allclose(raw["weibull-pdf"], 2 / 4 * (lag + 1) / 4 * np.exp(-(((lag + 1) / 4) ** 2)), rtol=1e-14)
-    np.testing.assert_allclose(raw["weibull-cdf"], [1, *np.cumprod([np.exp(-((i / 3) ** 1.5)) for i in (1, 2, 3)])], rtol=1e-14)
+    np.testing.assert_allclose(
+        raw["weibull-cdf"], [1, *np.cumprod([np.exp(-((i / 3) ** 1.5)) for i in (1, 2, 3)])], rtol=1e-14
+    )
     np.testing.assert_allclose(raw["binomial"], 1 - lag / 4, rtol=1e-14)
     np.testing.assert_array_equal(raw["none"], [1, 0, 0, 0])
 

@@ -56,18 +56,30 @@ S_SHAPE = 'kind = "hill", half_at = 1.2, slope = 3.0'
 
 
 def channel(
-    name: str, spend: str = ALWAYS_ON, *, money: float = 100.0, halo: float = 1.0,
-    carry_over: str = 'kind = "geometric", retention = 0.5, length = 6', saturation: str = HILL, order: str = "carry-over-first",
-) -> str:  # fmt: skip
+    name: str,
+    spend: str = ALWAYS_ON,
+    *,
+    money: float = 100.0,
+    halo: float = 1.0,
+    carry_over: str = 'kind = "geometric", retention = 0.5, length = 6',
+    saturation: str = HILL,
+    order: str = "carry-over-first",
+) -> str:
     """One channel's table."""
     rule = spend.replace("{money}", repr(float(money))).replace("{halo}", repr(float(halo)))
     return CHANNEL.format(name=name, spend=rule, carry_over=carry_over, saturation=saturation, order=order)
 
 
 def scenario(
-    *channels: str, name: str = "test-world", weeks: int = 60, geos: int = 1, value: float = 2.0, shock: bool = False,
-    extra: str = "", base: str = "",
-) -> str:  # fmt: skip
+    *channels: str,
+    name: str = "test-world",
+    weeks: int = 60,
+    geos: int = 1,
+    value: float = 2.0,
+    shock: bool = False,
+    extra: str = "",
+    base: str = "",
+) -> str:
     """A scenario's text; with `base` it draws the innovations of that family."""
     unseen = "shock = { rho = 0.7, sd = 0.1 }" if shock else ""
     text = HEAD.format(name=name, weeks=weeks, geos=geos, value=value, shock=unseen, extra=extra) + "".join(channels)

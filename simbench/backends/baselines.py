@@ -46,7 +46,14 @@ def ordinary_least_squares(order: int, key: Array, brief: Brief) -> Answers:
     mean = (national_controls[:weeks] * seen[:, None]).sum(axis=0) / seen.sum()
     spread = jnp.sqrt((((national_controls[:weeks] - mean) * seen[:, None]) ** 2).sum(axis=0) / seen.sum())
     plain = jnp.concatenate(
-        [jnp.ones((periods, 1)), n[:, None] / 52.0, cosine, sine, (national_controls - mean) / jnp.where(spread > 0, spread, 1.0)], axis=1
+        [
+            jnp.ones((periods, 1)),
+            n[:, None] / 52.0,
+            cosine,
+            sine,
+            (national_controls - mean) / jnp.where(spread > 0, spread, 1.0),
+        ],
+        axis=1,
     )
     count = plain.shape[1]
 
@@ -97,7 +104,9 @@ def credit_by_spend(key: Array, brief: Brief) -> Answers:
     effects = Effects(base, lambda x: x, lambda v: slope * v, lambda s: s)
     answers = answer_draws(lambda _: effects, jnp.zeros(1), lever, brief)
     allocation = tuple(problem.status_quo for problem in questions.problems)
-    return answers._replace(contribution_geo=None if panel.kpi.shape[1] > 1 else answers.contribution_geo, allocation=allocation)
+    return answers._replace(
+        contribution_geo=None if panel.kpi.shape[1] > 1 else answers.contribution_geo, allocation=allocation
+    )
 
 
 def ols(order: int = 2) -> Backend:

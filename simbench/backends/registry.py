@@ -24,5 +24,7 @@ def backend_named(name: str | Backend) -> Backend:
         return name
     if name not in NATIVE:
         near = get_close_matches(name, NATIVE, 1)
-        raise BadInput("backend", f"{name!r} is not known", f"did you mean {near[0]!r}?" if near else f"one of {', '.join(NATIVE)}")
+        raise BadInput(
+            "backend", f"{name!r} is not known", f"did you mean {near[0]!r}?" if near else f"one of {', '.join(NATIVE)}"
+        )
     return NATIVE[name]()

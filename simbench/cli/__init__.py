@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import click
 
 from simbench.cli.common import Verbs
@@ -32,6 +35,9 @@ def main() -> None:
       simbench show clean
       simbench run clean --backend ols
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without the signs still gets the numbers
 
 
 for _verb in (list_, show, draw, run, demo, new, schema, lock, doctor):

@@ -171,6 +171,7 @@ class Move(NamedTuple):
     unit: str
     now: float  #: status quo, projected into what is feasible
     best: float
+    cap: bool = False  #: the money is a cap: demand decides what is spent of it
 
 
 class ProblemTruth(NamedTuple):
@@ -215,8 +216,9 @@ def facts(drawn: Any, i: int = 0) -> TruthFacts:
         )
         for c, name in enumerate(drawn.labels.channels)
     )  # fmt: skip
+    bought = {channel.name for channel in channels if channel.bought}
     problems = tuple(
-        _problem(asked, problem, best, units)
+        _problem(asked, problem, best, units, bought)
         for asked, problem, best, units in zip(
             scenario.questions.problems,
             brief.questions.problems,
@@ -232,11 +234,11 @@ def facts(drawn: Any, i: int = 0) -> TruthFacts:
     )  # fmt: skip
 
 
-def _problem(asked: Any, problem: Any, best: Any, units: Sequence[str]) -> ProblemTruth:
+def _problem(asked: Any, problem: Any, best: Any, units: Sequence[str], bought: set[str]) -> ProblemTruth:
     low, high = asked.budget_shares
     budget = "any budget" if math.isinf(high) else f"{percent(low)} to {percent(high)} of the budget"
     moves = tuple(
-        Move(unit, float(now), float(then))
+        Move(unit, float(now), float(then), unit.rpartition("/")[2] in bought)
         for unit, now, then in zip(units, best.reference, best.amounts, strict=True)
     )
     return ProblemTruth(
@@ -348,5 +350,5 @@ def proof(problem: ProblemTruth) -> str:
 
 
 def _names(moves: Sequence[Move], most: int = 4) -> str:
-    names = [move.unit for move in moves]
+    names = [f"{move.unit} (its cap)" if move.cap else move.unit for move in moves]
     return listed(names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} others"])

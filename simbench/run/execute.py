@@ -120,11 +120,22 @@ def scores(result: Run) -> Any:
     for cell in result.cells:
         head = {"scenario": cell.scenario, "replicate": cell.replicate, "backend": cell.backend}
         if isinstance(cell.reply, Failure):
-            records.append({**head, "estimand": "", "unit": "", "metric": "", "value": np.nan, "status": cell.reply.reason})
+            records.append(
+                {**head, "estimand": "", "unit": "", "metric": "", "value": np.nan, "status": cell.reply.reason}
+            )
         for row in cell.rows:
             names = problems[cell.scenario] if row.estimand == "decision" else channels[cell.scenario]
             unit = "all" if row.unit < 0 else names[row.unit]
-            records.append({**head, "estimand": row.estimand, "unit": unit, "metric": row.metric, "value": row.value, "status": row.status})
+            records.append(
+                {
+                    **head,
+                    "estimand": row.estimand,
+                    "unit": unit,
+                    "metric": row.metric,
+                    "value": row.value,
+                    "status": row.status,
+                }
+            )
     return pd.DataFrame.from_records(records)
 
 
@@ -139,7 +150,9 @@ def table(result: Run) -> Any:
     frame, rows = scores(result), []
     for (scenario, backend), group in frame.groupby(["scenario", "backend"], sort=False):
         whole = group[group.unit == "all"].set_index(["estimand", "metric"])["value"]
-        first = group[(group.estimand == "decision") & (group.unit == next(iter(group[group.estimand == "decision"].unit), ""))]
+        first = group[
+            (group.estimand == "decision") & (group.unit == next(iter(group[group.estimand == "decision"].unit), ""))
+        ]
 
         def pick(estimand: str, metric: str, whole: Any = whole) -> Estimate:
             return mean_interval(whole.get((estimand, metric), np.array([])))

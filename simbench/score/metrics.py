@@ -61,16 +61,29 @@ def recovery(brief: Brief, truth: Truth, answers: Answers, decisions: Decisions)
     """Did it find the true effects? Contribution and ROAS of the whole panel, by channel and in all."""
     if answers.contribution is None:
         return [Row("contribution", -1, "error", np.nan, "not answered")]
-    true, draws = np.asarray(truth.answers.contribution[0]), np.asarray(answers.contribution)[:, 0]
+    told: Any = truth.answers
+    true, draws = np.asarray(told.contribution[0]), np.asarray(answers.contribution)[:, 0]
     median, mass = np.median(draws, axis=0), np.abs(true).sum()
-    rows = [Row("contribution", -1, "error", float(np.abs(median - true).sum() / mass)) if mass > 0 else Row("contribution", -1, "error", np.nan, "undefined")]
+    rows = [
+        Row("contribution", -1, "error", float(np.abs(median - true).sum() / mass))
+        if mass > 0
+        else Row("contribution", -1, "error", np.nan, "undefined")
+    ]
     kpi = float(np.abs(brief.panel.kpi[: int(brief.panel.origin)].sum()))
     paid = np.asarray(truth.paid[0])
     for c in range(len(true)):
         share = (median[c] - true[c]) / kpi
         rows.append(Row("contribution", c, "share points", float(100 * share)))
         small = abs(true[c]) <= FLOOR * kpi
-        rows.append(Row("contribution", c, "relative error", np.nan if small else float(median[c] / true[c] - 1), "undefined" if small else "ok"))
+        rows.append(
+            Row(
+                "contribution",
+                c,
+                "relative error",
+                np.nan if small else float(median[c] / true[c] - 1),
+                "undefined" if small else "ok",
+            )
+        )
         idle = paid[c] <= 0
         value = np.nan if idle else float(brief.context.unit_value * (median[c] - true[c]) / paid[c])
         rows.append(Row("roas", c, "error", value, "undefined" if idle else "ok"))

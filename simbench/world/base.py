@@ -90,7 +90,9 @@ def chain(*mechanisms: Mechanism) -> tuple[Callable[[Noise], State], Callable[..
     for mechanism in mechanisms:
         missing = [s for s in mechanism.needs if s not in known]
         if missing:
-            raise ValueError(f"mechanism {mechanism.name!r} needs {missing} before anything gives it: a circle or a wrong order")
+            raise ValueError(
+                f"mechanism {mechanism.name!r} needs {missing} before anything gives it: a circle or a wrong order"
+            )
         known.update(mechanism.gives)
 
     def init(noise: Noise) -> State:

@@ -224,7 +224,7 @@ def given_of(scenario: Scenario, form: Form) -> dict[str, np.ndarray]:
     """What no replicate changes: weeks t [P+N], event weeks [E, P+N], recorded spend [P+N]."""
     t = np.arange(-form.pre, form.weeks + form.future)
     start = date.fromisoformat(scenario.time.start)
-    given = {"t": t.astype(np.float64)}
+    given: dict[str, np.ndarray] = {"t": t.astype(np.float64)}
     if form.events:
         happens = np.zeros((len(form.events), form.total))
         for i, event in enumerate(scenario.demand.events):

@@ -59,7 +59,9 @@ def stages(form: Form) -> tuple[Stage, ...]:
     while waiting:
         free = [i for i in waiting if set(form.channels[i].follows) <= ready]
         if not free:
-            raise ValueError("bought channels follow each other in a circle: " + ", ".join(form.channels[i].name for i in waiting))
+            raise ValueError(
+                "bought channels follow each other in a circle: " + ", ".join(form.channels[i].name for i in waiting)
+            )
         out += [Stage((i,), True, form.channels[i].settles_first) for i in free]
         ready |= set(free)
         waiting = [i for i in waiting if i not in free]
@@ -82,8 +84,14 @@ def steepest_input(kinds: Sequence[str], media: Media) -> Array:
 
 
 def respond(
-    form: Form, media: Media, memory: Array, lever: Array, weeks: Array, organic: Array,
-    frozen: tuple[Array, Array] | None = None, known: Array | None = None,
+    form: Form,
+    media: Media,
+    memory: Array,
+    lever: Array,
+    weeks: Array,
+    organic: Array,
+    frozen: tuple[Array, Array] | None = None,
+    known: Array | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """What a stretch of levers buys and brings.
 
@@ -124,7 +132,12 @@ def respond(
             spent = jnp.where(spent < wanted[c][..., None], spent, wanted[c][..., None])
         if known is not None and not stage.bought:
             for i, c in enumerate(columns):
-                contribution[c], paid[c], inputs[c], wanted[c] = known[..., c], spent[..., i], spent[..., i], jnp.zeros_like(organic)
+                contribution[c], paid[c], inputs[c], wanted[c] = (
+                    known[..., c],
+                    spent[..., i],
+                    spent[..., i],
+                    jnp.zeros_like(organic),
+                )
             continue
         weights, before, scale = (pick(part, columns) for part in (media.weights, memory, media.scale))
         if stage.settles_first:
@@ -157,23 +170,27 @@ def media_of(
     organic : array [P+N, G]
     """
     panel = slice(form.pre, form.pre + form.weeks)
-    weights, half_at, slope, beta, halo, scale = [], [], [], [], [], []
-    wish = wishes(form, noise, index, allot)
-    for c, channel in enumerate(form.channels):
+    wish, one = wishes(form, noise, index, allot), jnp.ones(())
+
+    def column(c: int, channel: ChannelForm) -> tuple[Array, ...]:
         number = under(noise.numbers, f"channels.{channel.name}.")
-        weights.append(kernel(channel.carry_over, channel.length, under(number, "carry_over."), normalised=channel.normalised, pad=form.lags))
-        half_at.append(number.get("saturation.half_at", jnp.ones(())))
-        slope.append(number.get("saturation.slope", number.get("saturation.exponent", jnp.ones(()))))
-        beta.append(number.get("effect", jnp.ones(())))
-        spent = plan[:, c]
-        if channel.bought:
-            spent = jnp.minimum(spent, wish[..., c].sum(axis=-1))
-        halo.append(number.get("spend.halo", jnp.zeros(())))
-        scale.append(typical(channel, spent[panel]))
-    media = Media(
-        weights=jnp.stack(weights, axis=-1), scale=jnp.stack(scale) * share[:, None], half_at=jnp.stack(half_at),
-        slope=jnp.stack(slope), beta=jnp.stack(beta), spread=effect * share[:, None], halo=jnp.stack(halo), wish=wish,
-    )  # fmt: skip
+        weights = kernel(
+            channel.carry_over,
+            channel.length,
+            under(number, "carry_over."),
+            normalised=channel.normalised,
+            pad=form.lags,
+        )
+        spent = jnp.minimum(plan[:, c], wish[..., c].sum(axis=-1)) if channel.bought else plan[:, c]
+        slope = number.get("saturation.slope", number.get("saturation.exponent", one))
+        scale, half_at = typical(channel, spent[panel]), number.get("saturation.half_at", one)
+        return weights, scale, half_at, slope, number.get("effect", one), number.get("spend.halo", 0.0 * one)
+
+    weights, scale, half_at, slope, beta, halo = (
+        jnp.stack(parts, axis=-1)
+        for parts in zip(*(column(c, channel) for c, channel in enumerate(form.channels)), strict=True)
+    )
+    media = Media(weights, scale * share[:, None], half_at, slope, beta, effect * share[:, None], halo, wish)
     lever, empty, weeks = allot * plan[:, None, :], jnp.zeros((form.lags - 1, *allot.shape)), jnp.arange(form.total)
     if form.buys:
         media = media._replace(beta=settled_beta(form, noise, media, lever, organic))
@@ -232,7 +249,11 @@ def roas_factor(form: Form, noise: Noise, media: Media, contribution: Array, lev
         silent = jnp.zeros((weeks, *entering.shape[1:]))
         return respond(form, media, memory, silent, jnp.arange(weeks), jnp.ones(silent.shape[:2]))[0].sum((0, 1))
 
-    effect = contribution[start:stop].sum((0, 1)) + faded(stop, min(lags, form.tail)) - faded(start, min(lags, form.weeks + form.tail))
+    effect = (
+        contribution[start:stop].sum((0, 1))
+        + faded(stop, min(lags, form.tail))
+        - faded(start, min(lags, form.weeks + form.tail))
+    )
     return scaled_to(wanted_kpi(form, noise, lever[start:stop].sum((0, 1))), effect)
 
 

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simbench.world import demand, spend
 from simbench.estimands import Effects
 from simbench.transforms import autoregressive, carry, remember
+from simbench.world import demand, spend
 from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain
 from simbench.world.forms import Form
 from simbench.world.media import Media, curve, media_of, respond, wishes
@@ -93,12 +93,20 @@ def media_mechanism(form: Form) -> Mechanism:
 
     def step(slot: dict[str, Any], signals: Told) -> tuple[dict[str, Any], Told]:
         contribution, paid, wanted, entering = respond(
-            form, slot["media"], slot["memory"], signals["lever"], signals["weeks"], signals["organic"], signals["frozen"]
+            form,
+            slot["media"],
+            slot["memory"],
+            signals["lever"],
+            signals["weeks"],
+            signals["organic"],
+            signals["frozen"],
         )
         after = {**slot, "memory": remember(slot["memory"], entering)}
         return after, {"contribution": contribution, "paid": paid, "wanted": wanted, "entering": entering}
 
-    return Mechanism("media", init, step, needs=("lever", "organic"), gives=("contribution", "paid", "wanted", "entering"))
+    return Mechanism(
+        "media", init, step, needs=("lever", "organic"), gives=("contribution", "paid", "wanted", "entering")
+    )
 
 
 def kpi_mechanism(form: Form) -> Mechanism:
@@ -146,7 +154,9 @@ def world_of(form: Form) -> World:
     def stretch(state: State, lever: Array, frozen: Array | None = None) -> tuple[State, Observation]:
         weeks = state["week"] + jnp.arange(lever.shape[0])
         after, s = advance(state, {"weeks": weeks, "lever": lever, "frozen": frozen})
-        return after, Observation(lever, s["paid"], s["kpi"], s["mean"], s["base"], s["contribution"], s["wanted"], s["entering"])
+        return after, Observation(
+            lever, s["paid"], s["kpi"], s["mean"], s["base"], s["contribution"], s["wanted"], s["entering"]
+        )
 
     def step(state: State, lever: Array) -> tuple[State, Observation]:
         after, week = stretch(state, lever[None])

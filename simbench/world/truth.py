@@ -88,7 +88,8 @@ def draw_program(form: Form) -> Callable[[Noise], tuple[State, Memory, Observati
         start, now = (memory_at(form, state, path, week) for week in (form.pre, form.pre + form.weeks))
         return at(kept(state), start), now, path, state["told"]["controls"]
 
-    return jax.jit(jax.vmap(run, in_axes=(Noise(0, 0, None),)))
+    per_world: Any = Noise(0, 0, None)  # type: ignore[arg-type]  # axes, not arrays
+    return jax.jit(jax.vmap(run, in_axes=(per_world,)))
 
 
 def noise_of(scenario: Scenario, form: Form, replicates: Sequence[int], master: bytes) -> Noise:
@@ -137,7 +138,11 @@ def draw(
     """
     scenario = source if isinstance(source, Scenario) else read_scenario(source)
     if scenario.sweep is not None:
-        raise BadInput(scenario.name, "is a sweep of several worlds", f"name one of its points, e.g. {scenario.name}[{scenario.sweep.values[0]}]")
+        raise BadInput(
+            scenario.name,
+            "is a sweep of several worlds",
+            f"name one of its points, e.g. {scenario.name}[{scenario.sweep.values[0]}]",
+        )
     numbers = tuple(range(replicates)) if isinstance(replicates, int) else tuple(replicates)
     if not numbers or min(numbers) < 0:
         raise BadInput("replicates", f"{replicates!r}", "a number of replicates >= 1, or their numbers >= 0")
@@ -160,7 +165,11 @@ def refuse_impossible(scenario: Scenario, replicates: Sequence[int], path: Obser
     for name, values in (("spend", path.paid), ("KPI", path.kpi)):
         bad = ~np.isfinite(values).reshape(len(replicates), -1).all(axis=1)
         if bad.any():
-            raise BadInput(scenario.name, f"replicate {replicates[int(bad.argmax())]} draws a {name} that is not finite", "tame its numbers")
+            raise BadInput(
+                scenario.name,
+                f"replicate {replicates[int(bad.argmax())]} draws a {name} that is not finite",
+                "tame its numbers",
+            )
     if (path.paid < 0).any():
         raise BadInput(scenario.name, "draws negative spend", "weekly >= 0 and a smaller cv")
 
@@ -173,24 +182,25 @@ def spec_of(scenario: Scenario, form: Form) -> Spec:
     asked, names = scenario.questions, [channel.name for channel in scenario.channels]
 
     def problem(p: Any) -> ProblemSpec:
-        budget = {"fixed": (1.0, 1.0), "free": None}.get(p.budget, p.budget) if isinstance(p.budget, str) else tuple(p.budget)
+        shares = {"fixed": (1.0, 1.0), "free": None}
+        budget = shares[p.budget] if isinstance(p.budget, str) else (float(p.budget[0]), float(p.budget[1]))
         groups = tuple((tuple(names.index(c) for c in g.channels), float(g.low), float(g.high)) for g in p.groups)
         return ProblemSpec(p.name, p.scope, budget, float(p.lower), float(p.upper_share), groups)
 
     return Spec(
-        windows=windows_of(scenario), multipliers=tuple(asked.multipliers), levels=asked.levels, margin=float(scenario.kpi.margin),
-        horizon=form.horizon, problems=tuple(problem(p) for p in asked.problems),
+        windows=windows_of(scenario),
+        multipliers=tuple(asked.multipliers),
+        levels=asked.levels,
+        margin=float(scenario.kpi.margin),
+        horizon=form.horizon,
+        problems=tuple(problem(p) for p in asked.problems),
         sizes=Sizes(tail=form.tail, impulse_lags=asked.impulse_lags, draws=asked.draws),
-    )  # fmt: skip
+    )
 
 
 def windows_of(scenario: Scenario) -> tuple[tuple[int, int], ...]:
-    """The windows asked about; the whole panel first."""
-    weeks = scenario.time.weeks
-    asked = scenario.questions.windows
-    if asked is None:
-        asked = ((weeks - 52, weeks),) if weeks > 52 else ()
-    return ((0, weeks), *(tuple(w) for w in asked if tuple(w) != (0, weeks)))
+    """The windows asked about; the reader has put the whole panel first."""
+    return tuple((window[0], window[1]) for window in scenario.questions.windows or ())
 
 
 def labels_of(scenario: Scenario, form: Form) -> Labels:
@@ -201,13 +211,16 @@ def labels_of(scenario: Scenario, form: Form) -> Labels:
     geos = tuple(f"geo-{g + 1:03d}" for g in range(form.geos)) if form.geos > 1 else ("national",)
     units = {"national": channels, "geo": tuple(f"{g}/{c}" for g in geos for c in channels)}
     return Labels(
-        channels=channels, geos=geos, controls=(*form.controls, *form.events),
+        channels=channels,
+        geos=geos,
+        controls=(*form.controls, *form.events),
         start=(date.fromisoformat(scenario.time.start) - date(1970, 1, 1)).days,
         windows=tuple(f"weeks {a}-{b - 1}" for a, b in windows_of(scenario)),
         plans=("status quo", "+20%", "-20%", *(f"{c} off" for c in channels)),
         problems=tuple(p.name for p in scenario.questions.problems),
-        units=tuple(units[p.scope] for p in scenario.questions.problems), kpi=scenario.kpi.unit,
-    )  # fmt: skip
+        units=tuple(units[p.scope] for p in scenario.questions.problems),
+        kpi=scenario.kpi.unit,
+    )
 
 
 def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Observation, controls: Array) -> Brief:
@@ -223,20 +236,33 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
     seen = np.repeat(seen[:, :, None, :], form.geos, axis=2)
     calendar = np.broadcast_to(calendar_of(scenario.time.start, t), (replicates, form.total))
     panel = Panel(
-        origin=np.full(replicates, form.weeks, dtype=np.int32), lever=path.lever[:, panel_weeks], spend=path.paid[:, panel_weeks],
-        exposure=None, kpi=path.kpi[:, panel_weeks], controls=seen[:, panel_weeks], calendar=calendar[:, panel_weeks].copy(),
-        population=now["told"]["population"], mask=np.ones((replicates, form.weeks)),
-    )  # fmt: skip
+        origin=np.full(replicates, form.weeks, dtype=np.int32),
+        lever=path.lever[:, panel_weeks],
+        spend=path.paid[:, panel_weeks],
+        exposure=None,
+        kpi=path.kpi[:, panel_weeks],
+        controls=seen[:, panel_weeks],
+        calendar=calendar[:, panel_weeks].copy(),
+        population=now["told"]["population"],
+        mask=np.ones((replicates, form.weeks)),
+    )
     future = Future(
-        lever=path.lever[:, holdout], spend=path.paid[:, holdout], exposure=None,
-        controls=seen[:, form.pre + form.weeks :], calendar=calendar[:, form.pre + form.weeks :].copy(),
-    )  # fmt: skip
+        lever=path.lever[:, holdout],
+        spend=path.paid[:, holdout],
+        exposure=None,
+        controls=seen[:, form.pre + form.weeks :],
+        calendar=calendar[:, form.pre + form.weeks :].copy(),
+    )
     channels = scenario.channels
     context = briefs.context_of(
-        panel, form.weeks, noise.numbers["kpi.value"], briefs.kind_codes([c.kind for c in channels]),
-        [c.bought for c in form.channels], [c.national_only for c in channels],
+        panel,
+        form.weeks,
+        noise.numbers["kpi.value"],
+        briefs.kind_codes([c.kind for c in channels]),
+        [c.bought for c in form.channels],
+        [c.national_only for c in channels],
         (np.array([c.prior.mean for c in channels]), np.array([c.prior.sd for c in channels])),
-    )  # fmt: skip
+    )
     return Brief(panel, briefs.questions_of(spec_of(scenario, form), panel, future, form.weeks), context)
 
 
@@ -285,13 +311,15 @@ class History(NamedTuple):
     cut_off: Array  #: [W, C]
 
 
-def history_of(mean: FrozenMean, questions: Questions, origin: int, shape: tuple[int, int, int], flags: tuple[bool, ...]) -> History:
+def history_of(
+    mean: FrozenMean, questions: Questions, origin: int, shape: tuple[int, int, int], flags: tuple[bool, ...]
+) -> History:
     """Contribution and marginal under each flag, Shapley values, all-off, what the tail cuts off.
 
     All counterfactuals are lanes of one program, all derivatives of another: a window and channel
     switched off, and every coalition of channels. Definitions as in `estimands.answer`.
     """
-    periods, geos, channels = shape
+    periods, _, channels = shape
     weeks, past, windows = jnp.arange(periods), within(jnp.arange(periods), 0, origin), questions.windows
     count, tail, each = windows.shape[0], questions.sizes.tail, jnp.eye(channels)
     inside = jax.vmap(lambda w: within(weeks, w[0], w[1]))(windows)  # [W, N]
@@ -327,7 +355,9 @@ def history_of(mean: FrozenMean, questions: Questions, origin: int, shape: tuple
         bought = (paid * push).sum()
         return jnp.where(bought > 0, counted[window] @ mu.sum(axis=-1) / jnp.where(bought > 0, bought, 1.0), jnp.nan)
 
-    grid = np.stack(np.meshgrid(np.arange(len(flags)), np.arange(count), np.arange(channels), indexing="ij"), -1).reshape(-1, 3)
+    grid = np.stack(
+        np.meshgrid(np.arange(len(flags)), np.arange(count), np.arange(channels), indexing="ij"), -1
+    ).reshape(-1, 3)
     lanes = (jnp.asarray(grid[:, 1]), jnp.asarray(grid[:, 2]), jnp.asarray(np.array(flags)[grid[:, 0]]))
     marginal = jax.lax.map(slope, lanes, batch_size=LANES).reshape(len(flags), count, channels)
     readings = tuple(
@@ -335,9 +365,12 @@ def history_of(mean: FrozenMean, questions: Questions, origin: int, shape: tuple
     )
     values = of_window(kpi, 1 + len(flags) * len(off), len(subsets))
     return History(
-        readings, money[0], values @ weights.T if weights is not None else None, kpi[0] - values[:, 0],
+        readings,
+        money[0],
+        values @ weights.T if weights is not None else None,
+        kpi[0] - values[:, 0],
         later[0][:, None] - of_window(later, 1, channels),
-    )  # fmt: skip
+    )
 
 
 @lru_cache(maxsize=64)
@@ -352,14 +385,16 @@ def history_program(form: Form) -> Callable[..., tuple[Answers, Reading, Reading
             effects = world.effects(state, form.pre + jnp.arange(periods))
             answers = answer_additive(effects, factual, questions, context, form.weeks)
             primary = path_held = Reading(answers.contribution, answers.marginal)
-            shapley, all_off = answers.contribution, answers.contribution.sum(axis=-1)
+            shapley, all_off = primary.contribution, primary.contribution.sum(axis=-1)
             inside = jax.vmap(lambda w: within(jnp.arange(periods), w[0], w[1]))(questions.windows)
             paid = jnp.einsum("wn,ngc->wc", inside, factual)
             later = late_effect(effects, factual, questions) if form.lags - 1 > form.tail else jnp.zeros_like(paid)
         else:
             mean = held_mean(world, state, factual)
             answers = answer(lambda scale, add: mean(scale, add, False), questions, context, form.weeks, periods)
-            (primary, path_held), paid, shapley, all_off, later = history_of(mean, questions, form.weeks, shape, (False, True))
+            (primary, path_held), paid, shapley, all_off, later = history_of(
+                mean, questions, form.weeks, shape, (False, True)
+            )
         responding = primary
         if form.feedback:
             answering = responding_mean(world, form, state, periods)
@@ -387,7 +422,14 @@ def truth_of(scenario: Scenario, secret: Secret, brief: Brief) -> Truth:
     answers, errors, optima = optima_of(book, brief, answers, names)
     holdout = slice(form.pre + form.weeks, None)
     return Truth(
-        answers=answers, responding=responding, path_held=path_held, paid=paid, shapley=shapley, all_off=all_off,
-        cut_off=late, mc_se=errors, kpi_future=secret.path.kpi[:, holdout], optima=optima,
-    )  # fmt: skip
-
+        answers=answers,
+        responding=responding,
+        path_held=path_held,
+        paid=paid,
+        shapley=shapley,
+        all_off=all_off,
+        cut_off=late,
+        mc_se=errors,
+        kpi_future=secret.path.kpi[:, holdout],
+        optima=optima,
+    )

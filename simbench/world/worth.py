@@ -120,19 +120,34 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
     padding = ((0, form.tail), (0, 0), (0, 0))
     parts = [tuple(i for i, c in enumerate(form.channels) if c.bought is bought) for bought in (False, True)]
 
-    def cells_of(columns: tuple[int, ...], futures: Futures, problem: Problem, worth: Array, levels: Array, most: Array, least: Array) -> tuple[Array, ...]:
+    def cells_of(
+        columns: tuple[int, ...],
+        futures: Futures,
+        problem: Problem,
+        worth: Array,
+        levels: Array,
+        most: Array,
+        least: Array,
+    ) -> tuple[Array, ...]:
         """Cells [K or K-1, G, columns] under demand between `least` and `most` [Q, G, C]."""
         media = jax.tree.map(lambda x: pick(x, columns), futures.media._replace(wish=most))
         first = np.array([form.channels[c].settles_first for c in columns])
         memory, size = pick(futures.memory, columns), media.beta * media.spread
         per_unit, base, most, least = (
             pick(x, columns)
-            for x in (jnp.pad(direction(problem.unit, problem.weight), padding), jnp.pad(problem.base, padding), most, least)
+            for x in (
+                jnp.pad(direction(problem.unit, problem.weight), padding),
+                jnp.pad(problem.base, padding),
+                most,
+                least,
+            )
         )
         peak = steepest_input([form.channels[c].saturation for c in columns], media) * media.scale
 
         def carried(before: Array, x: Array) -> Array:
-            return jnp.where(first, x, carry(media.weights, before, x)) if first.any() else carry(media.weights, before, x)
+            return (
+                jnp.where(first, x, carry(media.weights, before, x)) if first.any() else carry(media.weights, before, x)
+            )
 
         def settled(s: Array) -> Array:
             return jnp.where(first, carry(media.weights, jnp.zeros_like(memory), s), s) if first.any() else s
@@ -151,7 +166,15 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
             bill = jnp.minimum(wanted, least).sum(axis=0)
             dearer = jnp.where(wanted < least, per_unit, 0.0).sum(axis=0)
             cheaper = jnp.where(wanted > least, 0.0, per_unit).sum(axis=0)
-            return settled(response(x)).sum(axis=0), bill, x, carried(push, later), carried(push, earlier), dearer, cheaper
+            return (
+                settled(response(x)).sum(axis=0),
+                bill,
+                x,
+                carried(push, later),
+                carried(push, earlier),
+                dearer,
+                cheaper,
+            )
 
         kpi, bill, x, after, before, dearer, cheaper = jax.vmap(at)(pick(lever_levels(problem.unit, levels), columns))
         here = slope(x)
@@ -168,6 +191,7 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
         endless = jnp.full((span, form.geos, len(form.channels)), jnp.inf)
         found = [(parts[0], cells_of(parts[0], futures, problem, worth, levels, endless, endless))] if parts[0] else []
         if parts[1]:
+
             def extremes(wish: Array, organic: Array) -> tuple[Array, Array]:
                 def demand(bound: Array) -> Array:
                     lever = jnp.pad(plan_of(problem, bound), padding)
@@ -180,7 +204,7 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
             under = jax.lax.map(lambda d: cells_of(parts[1], futures, problem, worth, levels, *d), (most, least))
             found.append((parts[1], tuple(x.mean(axis=0) for x in under)))
         joined = (join([(columns, cells[i]) for columns, cells in found]) for i in range(4))
-        return tuple(by_unit(problem.unit, levels.shape[0], x).T for x in joined)  # type: ignore[return-value]
+        return tuple(by_unit(problem.unit, levels.shape[0], x).T for x in joined)
 
     return jax.jit(jax.vmap(run))
 
@@ -188,7 +212,7 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
 def bounded(form: Form, media: Media) -> np.ndarray:
     """Worlds [R] for which the relaxed demand is a bound: no followed channel lowers demand."""
     followed = sorted({f for channel in form.channels for f in channel.follows})
-    return (np.asarray(media.beta)[:, followed] >= 0).all(axis=1)
+    return np.asarray((np.asarray(media.beta)[:, followed] >= 0).all(axis=1))
 
 
 # --- the truth of decisions
@@ -208,8 +232,8 @@ def book_of(form: Form, now: State, noise: Noise, worth: Array, keys: tuple[byte
     program = futures_program(form)
 
     def world(i: int) -> Futures:
-        own = Noise(*(jax.tree.map(lambda x: x[i], part) for part in noise[:2]), noise.given)
-        return in_float64(program, jax.tree.map(lambda x: x[i], now), own)
+        state, numbers, innovations = jax.tree.map(lambda x: x[i], (now, noise.numbers, noise.innovations))
+        return in_float64(program, state, Noise(numbers, innovations, noise.given))
 
     if form.stochastic:
         parts = [world(i) for i in range(len(worth))]
@@ -217,7 +241,11 @@ def book_of(form: Form, now: State, noise: Noise, worth: Array, keys: tuple[byte
     else:
         origin = form.pre + form.weeks
         media = now["media"]["media"]
-        futures = Futures(media._replace(wish=media.wish[:, None, origin:]), now["media"]["memory"], now["demand"]["organic"][:, None, origin:])
+        futures = Futures(
+            media._replace(wish=media.wish[:, None, origin:]),
+            now["media"]["memory"],
+            now["demand"]["organic"][:, None, origin:],
+        )
     return Book(form, futures, worth, keys)
 
 
@@ -227,7 +255,9 @@ def half(futures: Futures, second: bool) -> Futures:
     if size == 1:
         return futures
     keep = slice(size // 2, None) if second else slice(0, size // 2)
-    return futures._replace(media=futures.media._replace(wish=futures.media.wish[:, keep]), organic=futures.organic[:, keep])
+    return futures._replace(
+        media=futures.media._replace(wish=futures.media.wish[:, keep]), organic=futures.organic[:, keep]
+    )
 
 
 def constraints_of(problem: Problem) -> optimum.Constraints:
@@ -249,7 +279,9 @@ def evaluator(book: Book, problem: Problem, second: bool) -> Callable[[Array], o
             wide = 1 << max(3, (count - 1).bit_length())  # few shapes, few compilations
             padded = np.concatenate([levels, np.repeat(levels[..., -1:], wide - count, axis=-1)], axis=-1)
             value, slope, steepest, flattest = in_blocks(program, (*own, padded))
-            return optimum.Cells(value[..., :count], slope[..., :count], steepest[..., : count - 1], flattest[..., : count - 1])
+            return optimum.Cells(
+                value[..., :count], slope[..., :count], steepest[..., : count - 1], flattest[..., : count - 1]
+            )
 
         return evaluate
 
@@ -358,7 +390,9 @@ def optimum_of(book: Book, problem: Problem, response: Array, paid: Array | None
 
 def some(futures: Futures, count: int) -> Futures:
     """The first futures of one world: enough to tell good amounts from bad."""
-    return futures._replace(media=futures.media._replace(wish=futures.media.wish[:count]), organic=futures.organic[:count])
+    return futures._replace(
+        media=futures.media._replace(wish=futures.media.wish[:count]), organic=futures.organic[:count]
+    )
 
 
 def searched(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array) -> Array:
@@ -392,7 +426,9 @@ def refuse_infeasible(constraints: optimum.Constraints, name: str) -> None:
             raise BadInput(f"questions.problems.{name}", fault, "bounds that leave a feasible plan")
 
 
-def optima_of(book: Book, brief: Brief, answers: Answers, names: tuple[str, ...]) -> tuple[Answers, Answers, tuple[Optimum, ...]]:
+def optima_of(
+    book: Book, brief: Brief, answers: Answers, names: tuple[str, ...]
+) -> tuple[Answers, Answers, tuple[Optimum, ...]]:
     """Answers about the future as means over futures, their errors, and each problem's optimum."""
     told, errors = expected_answers(book, brief, answers)
     paid = told.response_paid or (None,) * len(brief.questions.problems)

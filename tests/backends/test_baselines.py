@@ -17,10 +17,15 @@ KEY = [np.array([3, 4], dtype=np.uint32)]
 def linear(tmp_path_factory):
     """A world inside the class of least squares: straight lines, known season, little noise."""
     carry = 'kind = "geometric", retention = 0.4, length = 13'
-    channels = (worlds.channel(name, rule, saturation='kind = "none"', carry_over=carry) for name, rule in (("tv", worlds.FLIGHTED), ("video", worlds.ALWAYS_ON)))
+    channels = (
+        worlds.channel(name, rule, saturation='kind = "none"', carry_over=carry)
+        for name, rule in (("tv", worlds.FLIGHTED), ("video", worlds.ALWAYS_ON))
+    )
     text = worlds.scenario(*channels, weeks=130, extra='[[questions.problems]]\nname = "fixed"')
     text = text.replace("share = 0.05", "share = 0.002").replace("per_year = 0.05", "per_year = 0.0")
-    return draw(worlds.written(tmp_path_factory.mktemp("linear"), text.replace("pre_history = 12", "pre_history = 0")), 4)
+    return draw(
+        worlds.written(tmp_path_factory.mktemp("linear"), text.replace("pre_history = 12", "pre_history = 0")), 4
+    )
 
 
 def test_least_squares_recovers_a_linear_world(linear):
@@ -46,7 +51,9 @@ def test_the_coefficients_are_those_of_numpy(linear):
     by_hand = beta[-2:] * brief.panel.lever.sum(axis=(0, 1))
     # the carry-over that falls after the last week counts in the tail: mass 1 in all
     spread = reply.contribution[:, 0].std(axis=0)
-    np.testing.assert_array_less(np.abs(reply.contribution[:, 0].mean(axis=0) - by_hand), 5 * spread / np.sqrt(256) + 1e-9)
+    np.testing.assert_array_less(
+        np.abs(reply.contribution[:, 0].mean(axis=0) - by_hand), 5 * spread / np.sqrt(256) + 1e-9
+    )
     sigma = np.sqrt(residual[0] / (130 - design.shape[1]))
     covariance = sigma**2 * np.linalg.inv(design.T @ design)
     expected = np.sqrt(np.diag(covariance)[-2:]) * brief.panel.lever.sum(axis=(0, 1))

@@ -38,10 +38,15 @@ def test_answers_have_the_asked_shapes(backend, drawn):
     windows, multipliers = questions.windows.shape[0], questions.multipliers.shape[0]
     assert draws in (1, questions.sizes.draws)
     expected = {
-        "contribution": (draws, windows, channels), "marginal": (draws, windows, channels), "curve": (draws, channels, multipliers),
-        "impulse": (draws, channels, questions.sizes.impulse_lags), "baseline": (draws, weeks), "contribution_geo": (draws, geos, channels),
-        "forecast": (draws, questions.future.lever.shape[0], geos), "plan_value": (draws, questions.plans.shape[0]),
-    }  # fmt: skip
+        "contribution": (draws, windows, channels),
+        "marginal": (draws, windows, channels),
+        "curve": (draws, channels, multipliers),
+        "impulse": (draws, channels, questions.sizes.impulse_lags),
+        "baseline": (draws, weeks),
+        "contribution_geo": (draws, geos, channels),
+        "forecast": (draws, questions.future.lever.shape[0], geos),
+        "plan_value": (draws, questions.plans.shape[0]),
+    }
     for field, shape in expected.items():
         assert getattr(answers, field).shape == shape, field
     for problem, response in zip(questions.problems, answers.response, strict=True):
@@ -70,7 +75,9 @@ def test_trailing_masked_weeks_change_nothing(backend, drawn):
         for f in series[:-1]:
             spoilt[f][cut:] = garbage
         spoilt["mask"][cut:] = 0
-        replies.append(backend.answer([brief._replace(questions=questions, panel=panel._replace(**spoilt))], KEYS[:1])[0])
+        replies.append(
+            backend.answer([brief._replace(questions=questions, panel=panel._replace(**spoilt))], KEYS[:1])[0]
+        )
     assert not any(isinstance(reply, Failure) for reply in replies), replies
     for long in replies[1:]:
         for field, leaves in fields(replies[0]).items():
@@ -86,16 +93,34 @@ def test_money_in_other_units_scales_the_answers(backend, drawn):
     scaled = brief._replace(
         panel=panel._replace(lever=panel.lever * factor, spend=panel.spend * factor),
         questions=questions._replace(
-            future=questions.future._replace(lever=questions.future.lever * factor, spend=questions.future.spend * factor),
+            future=questions.future._replace(
+                lever=questions.future.lever * factor, spend=questions.future.spend * factor
+            ),
             plans=questions.plans * factor,
-            problems=tuple(p._replace(**{f: getattr(p, f) * factor for f in ("base", "status_quo", "levels", "lower", "upper", "budget", "group_low", "group_high")}) for p in money),
+            problems=tuple(
+                p._replace(
+                    **{
+                        f: getattr(p, f) * factor
+                        for f in ("base", "status_quo", "levels", "lower", "upper", "budget", "group_low", "group_high")
+                    }
+                )
+                for p in money
+            ),
         ),
         context=context._replace(spend_scale=context.spend_scale * factor, unit_value=context.unit_value * factor),
-    )  # fmt: skip
+    )
     one, other = backend.answer([brief], KEYS[:1])[0], backend.answer([scaled], KEYS[:1])[0]
-    for field, scale in (("contribution", 1.0), ("marginal", 1 / factor), ("curve", 1.0), ("forecast", 1.0), ("plan_value", factor)):
+    for field, scale in (
+        ("contribution", 1.0),
+        ("marginal", 1 / factor),
+        ("curve", 1.0),
+        ("forecast", 1.0),
+        ("plan_value", factor),
+    ):
         mine, theirs = getattr(one, field), getattr(other, field)
-        np.testing.assert_allclose(theirs, scale * mine, rtol=1e-6, atol=1e-6 * np.nanmax(np.abs(theirs)), err_msg=field)
+        np.testing.assert_allclose(
+            theirs, scale * mine, rtol=1e-6, atol=1e-6 * np.nanmax(np.abs(theirs)), err_msg=field
+        )
 
 
 def test_a_world_that_cannot_be_answered_fails_alone(backend, drawn):

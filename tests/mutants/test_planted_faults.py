@@ -4,6 +4,7 @@ A copy of the package gets one change and the named test runs on the copy, in a 
 own. The change must apply exactly once, so that a fault cannot rot into no fault at all.
 """
 
+# ruff: noqa: E501  (lines of the package are quoted whole)
 from __future__ import annotations
 
 import os
@@ -105,10 +106,14 @@ def outcome(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
     """Run one test on a copy of the package."""
     (folder / ".cache").mkdir(exist_ok=True)
     if not (folder / ".cache" / "jax").exists() and (ROOT / ".cache" / "jax").exists():
-        (folder / ".cache" / "jax").symlink_to(ROOT / ".cache" / "jax")  # programs a fault leaves alone are compiled already
+        (folder / ".cache" / "jax").symlink_to(
+            ROOT / ".cache" / "jax"
+        )  # programs a fault leaves alone are compiled already
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (folder, folder / "tests")))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
 
 
 @pytest.mark.slow

@@ -26,10 +26,27 @@ def folder(tmp_path_factory):
 def test_rescaling_money_rescales_truth_exactly(folder, replicate, power):
     factor = 2.0**power  # a power of two: no rounding of its own
     one = draw(worlds.written(folder, worlds.plain(name="money-one")), [replicate])
-    other = draw(worlds.written(folder, worlds.plain(factor, value=2.0 * factor, name="money-other", base="money-one")), [replicate])
+    other = draw(
+        worlds.written(folder, worlds.plain(factor, value=2.0 * factor, name="money-other", base="money-one")),
+        [replicate],
+    )
     a, b = one.truth.answers, other.truth.answers
-    for field, scale in (("contribution", 1), ("curve", 1), ("baseline", 1), ("forecast", 1), ("impulse", 1), ("marginal", 1 / factor), ("plan_value", factor)):
-        np.testing.assert_allclose(getattr(b, field), scale * getattr(a, field), rtol=1e-9, atol=1e-12 * np.nanmax(np.abs(getattr(b, field))), err_msg=field)
+    for field, scale in (
+        ("contribution", 1),
+        ("curve", 1),
+        ("baseline", 1),
+        ("forecast", 1),
+        ("impulse", 1),
+        ("marginal", 1 / factor),
+        ("plan_value", factor),
+    ):
+        np.testing.assert_allclose(
+            getattr(b, field),
+            scale * getattr(a, field),
+            rtol=1e-9,
+            atol=1e-12 * np.nanmax(np.abs(getattr(b, field))),
+            err_msg=field,
+        )
     for mine, theirs in zip(one.truth.optima, other.truth.optima, strict=True):
         np.testing.assert_allclose(theirs.value, factor * mine.value, rtol=1e-6)
 
@@ -47,7 +64,9 @@ def test_a_channel_that_is_off_contributes_nothing(folder, replicate):
 @FEW
 @given(replicate=REPLICATE, name=st.sampled_from(["plain", "bought"]))
 def test_permuting_channels_permutes_truth(folder, replicate, name):
-    spends = [("tv", worlds.FLIGHTED), ("video", worlds.ALWAYS_ON)] + ([("search", worlds.BOUGHT)] if name == "bought" else [])
+    spends = [("tv", worlds.FLIGHTED), ("video", worlds.ALWAYS_ON)] + (
+        [("search", worlds.BOUGHT)] if name == "bought" else []
+    )
     parts = [worlds.channel(channel, rule) for channel, rule in spends]
     reverse = folder / "reverse"
     reverse.mkdir(exist_ok=True)  # the same name in another folder: the same family, the same streams
@@ -67,7 +86,9 @@ def test_permuting_channels_permutes_truth(folder, replicate, name):
 def test_adjoining_windows_add_up_where_the_response_is_linear(folder, replicate, cut):
     extra = f"[questions]\nwindows = [[0, {cut}], [{cut}, 60]]\n" + '[[questions.problems]]\nname = "fixed"'
     channels = (worlds.channel(name, saturation='kind = "none"') for name in ("tv", "video"))
-    truth = draw(worlds.written(folder, worlds.scenario(*channels, name=f"linear-{cut}", extra=extra)), [replicate]).truth
+    truth = draw(
+        worlds.written(folder, worlds.scenario(*channels, name=f"linear-{cut}", extra=extra)), [replicate]
+    ).truth
     whole, first, second = truth.answers.contribution[0]
     np.testing.assert_allclose(first + second, whole, rtol=1e-11)  # kernels of 6 weeks, tails of 14: nothing is cut off
     assert (np.abs(truth.cut_off) <= 1e-9 * whole).all()

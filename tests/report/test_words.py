@@ -161,6 +161,11 @@ def test_a_smaller_budget() -> None:
     assert "the best plan spends 40% less in all, less on a, and earns" in told(channel("a"), problem=problem)
 
 
+def test_a_cap_is_called_one() -> None:
+    problem = PROBLEM._replace(moves=(Move("a", 60.0, 20.0), Move("search", 40.0, 80.0, cap=True)))
+    assert "moves 40.0 from a to search (its cap), and earns" in told(channel("a"), problem=problem)
+
+
 def test_nothing_to_gain() -> None:
     problem = PROBLEM._replace(moves=(Move("a", 60.0, 60.0), Move("b", 40.0, 40.0)))
     assert "nothing better than the status quo is possible" in told(channel("a"), problem=problem)

@@ -14,7 +14,9 @@ from simbench.run.execute import run, scores, table
 
 def fake(name, reply):
     """A backend that answers every brief by a function of it."""
-    return Backend(name, "1", {}, lambda briefs, keys: [reply(brief) for brief in briefs], 1, everything, frozenset(), frozenset())
+    return Backend(
+        name, "1", {}, lambda briefs, keys: [reply(brief) for brief in briefs], 1, everything, frozenset(), frozenset()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,11 @@ def result(path):
         truth = next(told)
         return Answers(response=tuple(r[None] for r in truth.answers.response))
 
-    return run([path], [fake("knows", knows), fake("curves", curves), "ols", fake("fails", lambda brief: Failure("error", "always"))], replicates=3)
+    return run(
+        [path],
+        [fake("knows", knows), fake("curves", curves), "ols", fake("fails", lambda brief: Failure("error", "always"))],
+        replicates=3,
+    )
 
 
 def test_who_knows_the_truth_makes_no_error(result):

@@ -26,7 +26,9 @@ def test_fair_crps_of_a_point_is_its_distance():
 
 def test_fair_crps_does_not_depend_on_the_number_of_draws():
     rng = np.random.default_rng(0)
-    few, many = (np.mean([fair_crps(rng.standard_normal((n, 1)), np.zeros(1)) for _ in range(20000 // n)]) for n in (2, 50))
+    few, many = (
+        np.mean([fair_crps(rng.standard_normal((n, 1)), np.zeros(1)) for _ in range(20000 // n)]) for n in (2, 50)
+    )
     exact = (np.sqrt(2) - 1) / np.sqrt(np.pi)
     assert few == pytest.approx(exact, abs=0.02) and many == pytest.approx(exact, abs=0.02)
 

@@ -42,7 +42,7 @@ def begun(request, tmp_path_factory):
 
 
 def test_weeks_one_by_one_equal_a_stretch(begun):
-    world, form, state = begun
+    world, _, state = begun
 
     def both(state):
         _, slow = rollout(world, state, world.plan, 40)
@@ -70,7 +70,7 @@ def test_a_rollout_starts_anywhere(begun):
 
 
 def test_the_plan_is_what_init_foresaw(begun):
-    world, form, state = begun
+    world, _, state = begun
     contribution, paid, _, _ = state["told"]["planned_media"]
     _, path = in_float64(jax.jit(world.stretch), state, state["told"]["planned"])
     np.testing.assert_allclose(path.contribution, contribution, rtol=1e-11, atol=1e-9)
@@ -87,7 +87,9 @@ def test_structure_equals_the_scan_where_it_is_offered(begun):
     def both(state):
         lever = state["told"]["planned"][:25]
         structure = mean_of(world.effects(state, jnp.arange(25)), lever)(factor, 3.0 * factor)[0]
-        return structure, rollout(world, state, edited(held(state["told"]["planned"]), jnp.asarray(factor), jnp.asarray(3.0 * factor)), 25)[1].mean
+        return structure, rollout(
+            world, state, edited(held(state["told"]["planned"]), jnp.asarray(factor), jnp.asarray(3.0 * factor)), 25
+        )[1].mean
 
     structure, scan = in_float64(jax.jit(both), state)
     np.testing.assert_allclose(structure, scan, rtol=1e-11)
@@ -96,13 +98,18 @@ def test_structure_equals_the_scan_where_it_is_offered(begun):
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_curve_and_order_keeps_its_structure(order, tmp_path):
     numbers = {"hill": ", half_at = 1.0, slope = 1.3", "power": ", exponent = 0.6", "none": ""}
-    channels = [worlds.channel(kind, saturation=f'kind = "{kind}"' + numbers.get(kind, ", half_at = 0.9"), order=order) for kind in SATURATION]
-    world, form, state = started(worlds.written(tmp_path, worlds.scenario(*channels, extra=FIXED)))
+    channels = [
+        worlds.channel(kind, saturation=f'kind = "{kind}"' + numbers.get(kind, ", half_at = 0.9"), order=order)
+        for kind in SATURATION
+    ]
+    world, _, state = started(worlds.written(tmp_path, worlds.scenario(*channels, extra=FIXED)))
 
     def both(state):
         lever = state["told"]["planned"][:20]
         effects = world.effects(state, jnp.arange(20))
-        return mean_of(effects, lever)(jnp.ones_like(lever), jnp.zeros_like(lever))[0], rollout(world, state, world.plan, 20)[1].mean
+        return mean_of(effects, lever)(jnp.ones_like(lever), jnp.zeros_like(lever))[0], rollout(
+            world, state, world.plan, 20
+        )[1].mean
 
     structure, scan = in_float64(jax.jit(both), state)
     np.testing.assert_allclose(structure, scan, rtol=1e-11)
@@ -119,7 +126,7 @@ def test_bought_spend_never_exceeds_its_cap_or_its_demand(begun):
 
 
 def test_chasing_follows_last_weeks_kpi_by_hand(tmp_path):
-    world, form, state = started(worlds.written(tmp_path, worlds.chasing()))
+    world, _, state = started(worlds.written(tmp_path, worlds.chasing()))
     _, path = in_float64(jax.jit(lambda s: rollout(world, s, world.plan, 30)), state)
     kpi, reference = path.kpi.sum(axis=1), float(state["kpi"]["reference"])
     memory = np.concatenate([np.full(6, reference), kpi])
@@ -165,7 +172,7 @@ def test_a_chain_refuses_circles_and_wrong_order():
 
 
 def test_geo_shares_add_up(tmp_path):
-    _, form, state = started(worlds.written(tmp_path, worlds.plain(geos=4)))
+    _, _, state = started(worlds.written(tmp_path, worlds.plain(geos=4)))
     told = state["told"]
     assert told["share"].sum() == pytest.approx(1) and (told["share"] > 0).all()
     np.testing.assert_allclose(told["allot"].sum(axis=0), 1)

@@ -16,7 +16,9 @@ from simbench.world.truth import coalitions, draw
 
 
 def equal(one, other) -> bool:
-    return all(np.array_equal(x, y, equal_nan=True) for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
+    return all(
+        np.array_equal(x, y, equal_nan=True) for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_drawing_twice_is_drawing_once(plain):
 def test_breaking_one_assumption_is_a_paired_change(folder):
     """What a scenario does not touch stays as it is in its family: other spend, noise, parameters."""
     worlds.written(folder, worlds.plain(name="root"))
-    child = '''schema_version = 1
+    child = """schema_version = 1
 name = "child"
 base = "root"
 breaks = "{breaks}"
@@ -74,14 +76,16 @@ saturation = {{ kind = "none" }}
 roas = 1.0
 [[questions.problems]]
 name = "fixed"
-'''
+"""
     root = draw(folder / "root.toml", 2)
     changed = draw(worlds.written(folder, child.format(breaks="spend-variation")), 2)
     assert np.array_equal(changed.brief.panel.spend[..., 0], root.brief.panel.spend[..., 0])
     assert not np.allclose(changed.brief.panel.spend[..., 1], root.brief.panel.spend[..., 1])
     np.testing.assert_allclose(changed.secret.path.base, root.secret.path.base, rtol=1e-14)
     assert np.array_equal(changed.secret.start["kpi"]["eta"], root.secret.start["kpi"]["eta"])
-    np.testing.assert_allclose(changed.truth.answers.contribution[..., 0], root.truth.answers.contribution[..., 0], rtol=1e-12)
+    np.testing.assert_allclose(
+        changed.truth.answers.contribution[..., 0], root.truth.answers.contribution[..., 0], rtol=1e-12
+    )
     relabelled = draw(worlds.written(folder, child.format(breaks="compound").replace('"child"', '"child-two"')), 2)
     assert equal(relabelled.brief, changed.brief) and equal(relabelled.truth, changed.truth)
 
@@ -90,9 +94,14 @@ def test_readings_differ_where_they_should(plain, bought, folder):
     chasing = draw(worlds.written(folder, worlds.chasing(name="chasing-world")), 2)
     for drawn, responds, freezes in ((plain, False, False), (bought, False, True), (chasing, True, False)):
         held = drawn.truth.answers
-        for name, reading, differs in (("responding", drawn.truth.responding, responds), ("path_held", drawn.truth.path_held, freezes)):
+        for name, reading, differs in (
+            ("responding", drawn.truth.responding, responds),
+            ("path_held", drawn.truth.path_held, freezes),
+        ):
             for field in ("contribution", "marginal"):
-                apart = np.abs(getattr(reading, field) / getattr(held, field) - 1)[:, 0, 0]  # the flighted channel, whole panel
+                apart = np.abs(getattr(reading, field) / getattr(held, field) - 1)[
+                    :, 0, 0
+                ]  # the flighted channel, whole panel
                 assert (apart > 1e-4).all() if differs else (apart < 1e-12).all(), (name, field)
 
 
@@ -136,14 +145,18 @@ def test_the_mean_is_the_kpi_without_noise(plain):
 
 def test_returns_on_the_panel_are_those_of_the_file(folder):
     """Planned = factual up to T, so the realised ROAS is the file's where nothing chases or buys."""
-    text = worlds.plain(name="fixed-returns").replace('roas = { dist = "lognormal", median = 1.5, sigma = 0.4 }', "roas = 1.7")
+    text = worlds.plain(name="fixed-returns").replace(
+        'roas = { dist = "lognormal", median = 1.5, sigma = 0.4 }', "roas = 1.7"
+    )
     drawn = draw(worlds.written(folder, text), 2)
     roas = drawn.brief.context.unit_value[:, None] * drawn.truth.answers.contribution[:, 0] / drawn.truth.paid[:, 0]
     np.testing.assert_allclose(roas, 1.7, rtol=1e-12)
 
 
 def test_joint_returns_of_a_world_that_buys(folder):
-    text = worlds.bought(name="joint-returns").replace('roas = { dist = "lognormal", median = 1.5, sigma = 0.4 }', "roas = 1.7")
+    text = worlds.bought(name="joint-returns").replace(
+        'roas = { dist = "lognormal", median = 1.5, sigma = 0.4 }', "roas = 1.7"
+    )
     drawn = draw(worlds.written(folder, text), 2)
     roas = drawn.brief.context.unit_value[:, None] * drawn.truth.answers.contribution[:, 0] / drawn.truth.paid[:, 0]
     np.testing.assert_allclose(roas, 1.7, rtol=1e-10)
@@ -168,7 +181,10 @@ def test_context_scales_come_from_the_training_window_only(plain):
 @pytest.mark.parametrize(
     ("source", "replicates", "words"),
     [
-        ("collinear", 1, "is a sweep"), ("clean", 0, "replicates"), ("clean", [], "replicates"), ("clean", [-1], "replicates"),
+        ("collinear", 1, "is a sweep"),
+        ("clean", 0, "replicates"),
+        ("clean", [], "replicates"),
+        ("clean", [-1], "replicates"),
         ("claen", 1, "clean"),
     ],
 )  # fmt: skip
@@ -179,9 +195,13 @@ def test_bad_requests_get_one_clear_line(source, replicates, words):
 
 
 def test_numbers_that_overflow_are_refused_with_the_replicate(folder):
-    text = worlds.plain(name="too-much").replace("per_year = 0.05", "per_year = 0.05").replace("share = 0.05", "share = 1e15")
+    text = (
+        worlds.plain(name="too-much")
+        .replace("per_year = 0.05", "per_year = 0.05")
+        .replace("share = 0.05", "share = 1e15")
+    )
     text = text.replace("value = 2.0", "value = 1e-300")
-    with pytest.raises(BadInput, match="replicate 0 draws a KPI that is not finite|share|value"):
+    with pytest.raises(BadInput, match=r"replicate 0 draws a KPI that is not finite|share|value"):
         draw(worlds.written(folder, text), 1, truth=False)
 
 

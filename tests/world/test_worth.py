@@ -81,7 +81,9 @@ def test_optimum_beats_a_brute_force_grid_and_stays_below_its_bound(kind, p, req
     assert (best.certified == 1).all() and (best.separable == 1).all()
     for i in range(4):
         limits = optimum.take(constraints_of(problem), [i])
-        grid = np.stack(np.meshgrid(*(np.linspace(a, b, 161) for a, b in zip(limits.lower[0], limits.upper[0], strict=True))), -1).reshape(-1, 2)
+        grid = np.stack(
+            np.meshgrid(*(np.linspace(a, b, 161) for a, b in zip(limits.lower[0], limits.upper[0], strict=True))), -1
+        ).reshape(-1, 2)
         total = grid.sum(axis=1)
         low, high = limits.budget[0]
         if low == high:  # walk along the budget line
@@ -90,9 +92,16 @@ def test_optimum_beats_a_brute_force_grid_and_stays_below_its_bound(kind, p, req
             total = grid.sum(axis=1)
         grouped = grid @ limits.groups.T
         slack = 1e-9 * limits.upper.sum()
-        keep = (total >= low - slack) & (total <= high + slack) & (grid >= limits.lower - slack).all(1) & (grid <= limits.upper + slack).all(1)
+        keep = (
+            (total >= low - slack)
+            & (total <= high + slack)
+            & (grid >= limits.lower - slack).all(1)
+            & (grid <= limits.upper + slack).all(1)
+        )
         keep &= (grouped >= limits.group_low[0] - slack).all(1) & (grouped <= limits.group_high[0] + slack).all(1)
-        asked = np.concatenate([problem.status_quo[i][None], best.amounts[i][None], best.reference[i][None], grid[keep]])
+        asked = np.concatenate(
+            [problem.status_quo[i][None], best.amounts[i][None], best.reference[i][None], grid[keep]]
+        )
         worth = simulated(drawn, i, p, asked)
         worth = worth - worth[0]
         money = problem.status_quo[i].sum()
@@ -117,7 +126,10 @@ def test_s_shapes_have_a_local_optimum_that_costs_money(bent):
             amounts = money * np.array([share[0], 1 - share[0]])
             return -float(evaluate(amounts[None, :, None]).value.sum()) / money
 
-        room = (max(problem.lower[i, 0], money - problem.upper[i, 1]), min(problem.upper[i, 0], money - problem.lower[i, 1]))
+        room = (
+            max(problem.lower[i, 0], money - problem.upper[i, 1]),
+            min(problem.upper[i, 0], money - problem.lower[i, 1]),
+        )
         found = minimize(loss, [problem.status_quo[i, 0] / money], bounds=[np.array(room) / money], method="L-BFGS-B")
         here, top = -found.fun * money, evaluate(best.amounts[i][None, :, None]).value.sum()
         short.append((top - here) / money)
@@ -161,7 +173,12 @@ def test_bought_worlds_are_searched_bounded_and_honest(bought):
         best = bought.truth.optima[p]
         assert (best.separable == 0).all() and (best.mc_se > 0).all()
         assert (best.upper_bound >= best.value).all() and (best.value >= best.reference_value).all()
-        many = np.stack([optimum.random_feasible(optimum.take(constraints_of(problem), [i]), 200, np.random.default_rng(i)) for i in range(3)])
+        many = np.stack(
+            [
+                optimum.random_feasible(optimum.take(constraints_of(problem), [i]), 200, np.random.default_rng(i))
+                for i in range(3)
+            ]
+        )
         worth = worth_of_amounts(book, problem, np.concatenate([problem.status_quo[:, None], many], axis=1))
         gained = (worth - worth[:, :1]).mean(axis=-1)[:, 1:]
         assert (gained <= best.upper_bound[:, None] + 1e-9).all()
@@ -180,7 +197,9 @@ def test_reading_the_true_curves_off_the_levels_costs_next_to_nothing(plain):
     for best in plain.truth.optima:
         gain = best.value - best.reference_value
         assert (best.grid_floor >= 0).all()
-        assert (best.grid_floor <= np.maximum(0.001 * gain, 1e-6 * plain.brief.questions.problems[0].status_quo.sum(axis=1))).all()
+        assert (
+            best.grid_floor <= np.maximum(0.001 * gain, 1e-6 * plain.brief.questions.problems[0].status_quo.sum(axis=1))
+        ).all()
 
 
 def test_monte_carlo_errors_are_there_where_the_future_matters(plain, bought):
@@ -190,6 +209,10 @@ def test_monte_carlo_errors_are_there_where_the_future_matters(plain, bought):
 
 
 def test_a_problem_without_a_feasible_plan_names_the_constraint(folder):
-    text = worlds.plain(name="no-plan", extra='[[questions.problems]]\nname = "tight"\ngroups = [{ channels = ["tv"], low = 0.95, high = 1.0 }]\nupper = 1.1\n')
+    text = worlds.plain(
+        name="no-plan",
+        extra='[[questions.problems]]\nname = "tight"\nupper = 1.1\n'
+        'groups = [{ channels = ["tv"], low = 0.95, high = 1.0 }]\n',
+    )
     with pytest.raises(BadInput, match="tight"):
         draw(worlds.written(folder, text), 1)

@@ -15,9 +15,7 @@ from simbench.optimum import Cells, Constraints
 def hill_sums(generator, worlds: int, units: int, weeks: int, low: float, high: float, asked: list):
     """`evaluate` of sums of one Hill term a week; counts the levels asked a unit and world."""
     slope = np.broadcast_to(generator.uniform(low, high, (worlds, units, 1)), (worlds, units, weeks)).copy()
-    half = generator.uniform(0.3, 3.0, (worlds, units, 1)) / generator.lognormal(
-        0, 0.3, (worlds, units, weeks)
-    )
+    half = generator.uniform(0.3, 3.0, (worlds, units, 1)) / generator.lognormal(0, 0.3, (worlds, units, weeks))
     height = np.broadcast_to(generator.uniform(1, 5, (worlds, units, 1)), slope.shape) / weeks
 
     def of(rows):

@@ -36,9 +36,7 @@ def terms(media: Media, amounts):
     with np.errstate(divide="ignore", invalid="ignore"):
         power, power_slope = v**slope, slope * np.where(slope == 1, 1.0, v ** (slope - 1))
         value = np.select([kind == HILL, kind == POWER], [power / (1 + power), power], -np.expm1(-v))
-        tilt = np.select(
-            [kind == HILL, kind == POWER], [power_slope / (1 + power) ** 2, power_slope], np.exp(-v)
-        )
+        tilt = np.select([kind == HILL, kind == POWER], [power_slope / (1 + power) ** 2, power_slope], np.exp(-v))
     return media.money * height * value, height / half * tilt
 
 
@@ -92,9 +90,7 @@ def lattice(constraints: Constraints, count: int):
     (low, high, (least, most)) = (part[0] for part in constraints[:3])
     axes = [np.linspace(a, b, count) for a, b in zip(low, high, strict=True)]
     exact = least == most
-    mesh = np.stack(np.meshgrid(*axes[: len(axes) - exact], indexing="ij"), axis=-1).reshape(
-        -1, len(axes) - exact
-    )
+    mesh = np.stack(np.meshgrid(*axes[: len(axes) - exact], indexing="ij"), axis=-1).reshape(-1, len(axes) - exact)
     if exact:
         mesh = np.concatenate([mesh, most - mesh.sum(1, keepdims=True)], axis=1)
     total, rows = mesh.sum(1), mesh @ constraints.groups.T
@@ -118,9 +114,7 @@ def assert_sound(solution, media, constraints, generator, count=2000, tolerance=
     fine = checked(constraints)
     for world in range(len(solution.value)):
         value, bound = solution.value[world], solution.upper_bound[world]
-        assert_allclose(
-            value, net(media, solution.amounts[[world]], world)[0], rtol=1e-12, atol=1e-12 * media.money
-        )
+        assert_allclose(value, net(media, solution.amounts[[world]], world)[0], rtol=1e-12, atol=1e-12 * media.money)
         assert bound >= value
         low, high = fine.lower[world], fine.upper[world]
         along = terms(some(media, [world]), (low + first * (high - low)).T[None])[0].sum((0, 3))

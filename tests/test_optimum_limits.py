@@ -57,9 +57,7 @@ def test_what_cannot_be_met_is_named(limits, words) -> None:
 @pytest.mark.parametrize("money", [1e-6, 1.0, 1e9])
 def test_what_can_be_met_is_not_named(money) -> None:
     rows = [[1, 1, 0], [0, 1, 1]]
-    limits = one_world(
-        np.zeros(3), money * np.ones(3), [2 * money] * 2, rows, [0, money], np.array([1.0, 1.5]) * money
-    )
+    limits = one_world(np.zeros(3), money * np.ones(3), [2 * money] * 2, rows, [0, money], np.array([1.0, 1.5]) * money)
     assert optimum.infeasible(limits) is None
     assert optimum.infeasible(one_world([1, 2], [1, 2], (3, 3))) is None
 
@@ -112,12 +110,8 @@ def test_random_amounts_are_feasible_and_spread(rows, budget) -> None:
     amounts = optimum.random_feasible(limits, 4000, np.random.default_rng(1))
     assert_feasible(amounts, repeat(limits, 4000))
     edges = np.stack([amounts.min(0), amounts.max(0)])
-    ends = [
-        [optimum.project(sign * 1e6 * unit[None], limits)[0] @ unit for unit in np.eye(4)] for sign in (-1, 1)
-    ]
-    assert (
-        np.abs(edges - ends) <= 0.1 * np.ptp(ends, axis=0) + 1e-9
-    ).all()  # every unit's whole range is visited
+    ends = [[optimum.project(sign * 1e6 * unit[None], limits)[0] @ unit for unit in np.eye(4)] for sign in (-1, 1)]
+    assert (np.abs(edges - ends) <= 0.1 * np.ptp(ends, axis=0) + 1e-9).all()  # every unit's whole range is visited
     assert_array_equal(amounts, optimum.random_feasible(limits, 4000, np.random.default_rng(1)))
 
 
@@ -144,29 +138,19 @@ def test_bounds_of_answered_curves_hold_and_are_reached(seed, with_paid) -> None
     kpi, paid = np.cumsum(generator.normal(0, 1, (2, *levels.shape)), axis=-1)
     worth = generator.uniform(0.5, 2, 2)
     evaluate = optimum.pchip_cells(levels, kpi, paid if with_paid else None, worth)
-    asked = levels[..., :1] + (levels[..., -1:] - levels[..., :1]) * np.sort(
-        generator.random((2, 3, 7)), axis=-1
-    )
+    asked = levels[..., :1] + (levels[..., -1:] - levels[..., :1]) * np.sort(generator.random((2, 3, 7)), axis=-1)
     cells = evaluate(asked)
     for i, j in np.ndindex(2, 3):
         gained = PchipInterpolator(levels[i, j], kpi[i, j])
         spent = PchipInterpolator(levels[i, j], paid[i, j] if with_paid else levels[i, j])
-        assert_allclose(
-            cells.value[i, j], worth[i] * gained(asked[i, j]) - spent(asked[i, j]), rtol=1e-9, atol=1e-9
-        )
+        assert_allclose(cells.value[i, j], worth[i] * gained(asked[i, j]) - spent(asked[i, j]), rtol=1e-9, atol=1e-9)
         for k in range(6):
             dense = np.linspace(asked[i, j, k], asked[i, j, k + 1], 3001)
             slope = worth[i] * gained(dense, 1) - spent(dense, 1)
             size = 1e-9 + np.abs(slope).max() * 1e-9
-            assert (
-                cells.flattest[i, j, k] - size <= slope.min()
-                and slope.max() <= cells.steepest[i, j, k] + size
-            )
+            assert cells.flattest[i, j, k] - size <= slope.min() and slope.max() <= cells.steepest[i, j, k] + size
             fine = 1e-3 * np.ptp(slope) + np.abs(np.diff(slope)).max() + size
-            assert (
-                slope.max() >= cells.steepest[i, j, k] - fine
-                and slope.min() <= cells.flattest[i, j, k] + fine
-            )
+            assert slope.max() >= cells.steepest[i, j, k] - fine and slope.min() <= cells.flattest[i, j, k] + fine
 
 
 def test_allocation_on_answered_curves_is_the_best_of_a_grid() -> None:
@@ -174,9 +158,7 @@ def test_allocation_on_answered_curves_is_the_best_of_a_grid() -> None:
     levels = np.linspace(0, 1, 21) ** 2 * np.array([3.0, 4.0, 5.0])[:, None]
     limits = one_world(np.zeros(3), [3, 4, 5], (4.0, 4.0))
     for _ in range(5):
-        kpi = 3 * levels**2 / (levels**2 + 1) + 0.2 * generator.normal(
-            0, 1, levels.shape
-        )  # noisy, not monotone
+        kpi = 3 * levels**2 / (levels**2 + 1) + 0.2 * generator.normal(0, 1, levels.shape)  # noisy, not monotone
         amounts = optimum.allocate(levels, kpi, None, 2.0, limits)
         assert_feasible(amounts[None], limits)
         mesh = lattice(limits, 301)

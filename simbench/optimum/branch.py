@@ -98,9 +98,7 @@ def branch(
     return state, float(max(settled, bound.max(initial=-np.inf)))
 
 
-def _halves(
-    table: Table, low: NDArray, high: NDArray, mixed: NDArray, place: NDArray
-) -> tuple[NDArray, NDArray]:
+def _halves(table: Table, low: NDArray, high: NDArray, mixed: NDArray, place: NDArray) -> tuple[NDArray, NDArray]:
     """Cut each box [n, U] at the level nearest to `place`, in the unit that is mixed the most."""
     lows, highs = np.repeat(low, 2, axis=0), np.repeat(high, 2, axis=0)
     for box, unit in enumerate(np.argmax(mixed, axis=1) if len(mixed) else ()):

@@ -105,9 +105,7 @@ def checked(constraints: Constraints) -> Constraints:
     return Constraints(lower, upper, budget, groups, low, high)
 
 
-def meet(
-    centre: NDArray, weight: NDArray, lower: NDArray, upper: NDArray, budget: NDArray
-) -> NDArray[np.float64]:
+def meet(centre: NDArray, weight: NDArray, lower: NDArray, upper: NDArray, budget: NDArray) -> NDArray[np.float64]:
     """Amounts ``clip(centre - price * weight, lower, upper)`` whose sum lies in the budget.
 
     The price is 0 where that already fits, else the one that just meets the nearer end. The sum
@@ -251,9 +249,7 @@ def least_move(
         keep = np.isfinite(limit) & (length > 0)
         scaled, limit = scaled[keep] / length[keep, None], limit[keep] / length[keep]
         distance = limit.max(initial=0.0)  # the answer lies at least this far: it makes a well scaled problem
-        if not limit.size or distance <= 1e-15 * np.abs(amounts / np.where(size > 0, size, 1.0)).max(
-            initial=0.0
-        ):
+        if not limit.size or distance <= 1e-15 * np.abs(amounts / np.where(size > 0, size, 1.0)).max(initial=0.0):
             break
         system = np.concatenate([scaled.T, limit[None] / distance])
         goal = np.zeros(len(centre) + 1)
@@ -300,10 +296,7 @@ def infeasible(constraints: Constraints) -> str | None:
             return f"group {place} must reach {low[place]:g}; bounds and budget allow at most {most_here:g}"
         least_here = -_reach(-row, constraints)
         if least_here > high[place] + room:
-            return (
-                f"group {place} may hold at most {high[place]:g}; "
-                f"bounds and budget ask for at least {least_here:g}"
-            )
+            return f"group {place} may hold at most {high[place]:g}; bounds and budget ask for at least {least_here:g}"
     return _together(constraints, slack) if len(groups) else None
 
 
@@ -316,9 +309,7 @@ def _reach(row: NDArray, constraints: Constraints) -> float:
     sums = np.array([[1.0], [-1.0]]) * np.ones_like(row)
     limits = np.array([most, -least]) / unit
     keep = np.isfinite(limits)
-    found = linprog(
-        -row, sums[keep], limits[keep], bounds=np.stack([lower, upper], axis=1) / unit, method="highs"
-    )
+    found = linprog(-row, sums[keep], limits[keep], bounds=np.stack([lower, upper], axis=1) / unit, method="highs")
     return np.inf if found.status == 3 else -found.fun * unit
 
 

@@ -27,9 +27,7 @@ class State(NamedTuple):
 Ask = Callable[[NDArray], Cells]
 
 
-def asker(
-    evaluate: Evaluate, select: Callable[[NDArray], Evaluate] | None, lower: NDArray, worlds: NDArray
-) -> Ask:
+def asker(evaluate: Evaluate, select: Callable[[NDArray], Evaluate] | None, lower: NDArray, worlds: NDArray) -> Ask:
     """`evaluate` for some of the R worlds only: through `select` if given, else in company of the others."""
     if len(worlds) == len(lower):
         narrow = evaluate

@@ -128,9 +128,7 @@ def peaks(table: Table) -> tuple[NDArray, NDArray]:
 def points(table: Table) -> tuple[NDArray, NDArray]:
     """Amounts and upper values ``[n, U, 2K-1]`` whose maximum bounds a curve minus any price."""
     where, height = peaks(table)
-    return np.concatenate([table.levels, where], axis=-1), np.concatenate(
-        [table.cells.value, height], axis=-1
-    )
+    return np.concatenate([table.levels, where], axis=-1), np.concatenate([table.cells.value, height], axis=-1)
 
 
 def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budget: NDArray) -> Relaxation:
@@ -205,12 +203,8 @@ def upper_line(table: Table, amounts: NDArray) -> NDArray:
         np.take_along_axis(part, cell + step, -1)[..., 0] for part in (levels, value) for step in (0, 1)
     )
     with np.errstate(invalid="ignore"):
-        up = np.where(
-            amounts > left, start + np.take_along_axis(steepest, cell, -1)[..., 0] * (amounts - left), start
-        )
-        down = np.where(
-            amounts < right, end - np.take_along_axis(flattest, cell, -1)[..., 0] * (right - amounts), end
-        )
+        up = np.where(amounts > left, start + np.take_along_axis(steepest, cell, -1)[..., 0] * (amounts - left), start)
+        down = np.where(amounts < right, end - np.take_along_axis(flattest, cell, -1)[..., 0] * (right - amounts), end)
     return np.minimum(up, down)
 
 
@@ -251,9 +245,7 @@ def hermite(table: Table, amounts: NDArray) -> Model:
 Nearest = Callable[[NDArray, NDArray, NDArray, NDArray], NDArray]
 
 
-def polish(
-    table: Table, amounts: NDArray, lower: NDArray, upper: NDArray, nearest: Nearest, steps: int = 3
-) -> NDArray:
+def polish(table: Table, amounts: NDArray, lower: NDArray, upper: NDArray, nearest: Nearest, steps: int = 3) -> NDArray:
     """Equalise the slopes around `amounts` [n, U]: Newton steps on the cubic model within the constraints.
 
     A unit moves at most four levels a step, and stays where its curve is not concave.

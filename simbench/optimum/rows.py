@@ -43,9 +43,7 @@ def under_rows(constraints: Constraints, unit: float) -> tuple[Relaxer, Polisher
         return np.array([least_move(*one, (rows, low_end, high_end)) for one in each])
 
     def polisher(table: Table, amounts: NDArray) -> NDArray:
-        lower, upper = (
-            np.broadcast_to(part, amounts.shape) for part in (constraints.lower, constraints.upper)
-        )
+        lower, upper = (np.broadcast_to(part, amounts.shape) for part in (constraints.lower, constraints.upper))
         begin = nearest(amounts, np.ones_like(amounts), lower, upper)  # the solver is off by its tolerance
         better = polish(table, begin, lower, upper, nearest)
         return np.where(holds(better, repeat(constraints, len(better)))[:, None], better, safe)

@@ -9,9 +9,7 @@ from simbench.errors import BadInput
 from simbench.optimum.feasible import SLACK, Constraints, checked, infeasible, matrix, meet
 
 
-def random_feasible(
-    constraints: Constraints, count: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
+def random_feasible(constraints: Constraints, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
     """Random feasible amounts of one world, spread from even splits to near-corners (not uniform).
 
     Boxes and budget: a uniform total, shared out by Gamma(1/2) weights. With rows: hit-and-run

@@ -42,7 +42,7 @@ def separable(
     Curves are asked at levels dense near the lower ends, a Lagrangian bound is read off their proven
     upper lines, and more levels are asked around the candidate until bound and value meet. Where a
     duality gap remains (S-shapes), boxes are branched; where ties make that too long, a money grid is
-    solved. Where linear rows bind, a linear and, if needed, a mixed-integer program takes over.
+    solved. Where linear rows bind, linear programs bound the boxes.
 
     Parameters
     ----------
@@ -93,11 +93,7 @@ def separable(
         bound[worlds] = np.fmin(bound[worlds], relaxation.bound)
         left = bound[worlds] - worth[worlds] > allowed[worlds]
         mixed = relaxation.corner_worth - upper_line(state.table, relaxation.corner)
-        kept = (
-            left & (mixed.sum(1) <= MIXED * (bound[worlds] - worth[worlds]))
-            if turn < rounds
-            else left & False
-        )
+        kept = left & (mixed.sum(1) <= MIXED * (bound[worlds] - worth[worlds])) & (turn < rounds)
         for place in np.flatnonzero(~kept & (left | ~holds_rows(state.amounts, take(fine, worlds), 1e-12))):
             row = np.array([place])
             hard[int(worlds[place])] = State(pick(state.table, row), state.amounts[row], state.value[row])
@@ -117,9 +113,7 @@ def separable(
     over = worth - bound - 1e-9 * unit - 1e-12 * np.abs(value).max(-1).sum(1)
     if (over > 0).any():  # a bound below a value disproves the bounds it was made from
         world = int(np.argmax(over))
-        what = (
-            f"slope bounds of world {world} allow {bound[world]:.12g}, amounts are worth {worth[world]:.12g}"
-        )
+        what = f"slope bounds of world {world} allow {bound[world]:.12g}, but {worth[world]:.12g} is reached"
         raise BadInput("evaluate", what, "steepest and flattest must hold on the whole cell")
     bound = np.maximum(bound, worth)
     return Solution(amounts, worth, bound, bound - worth <= allowed, method)

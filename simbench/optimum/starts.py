@@ -21,9 +21,7 @@ BLOCK = 256
 Screen = Callable[[NDArray], NDArray]
 
 
-def climb(
-    value_and_gradient: ValueAndGradient, start: NDArray, constraints: Constraints, unit: float
-) -> NDArray:
+def climb(value_and_gradient: ValueAndGradient, start: NDArray, constraints: Constraints, unit: float) -> NDArray:
     """A feasible local maximum near `start`: SLSQP, amounts and values (by `unit`) brought to size one."""
     from scipy.optimize import minimize
 

@@ -26,7 +26,7 @@ from simbench.records import Answers, Brief, Future, Labels, Panel, Questions, R
 from simbench.world.base import Noise, Observation, State, World, edited, rollout
 from simbench.world.forms import Form, calendar_of, form_of, given_of, innovations_of, numbers_of
 from simbench.world.panel import Memory, at, kept, memory_at, undisturbed, world_of
-from simbench.world.scenario import Scenario, family, read_scenario
+from simbench.world.scenario import Scenario, family, points, read_scenario
 from simbench.world.worth import Book, book_of, optima_of
 
 Array = Any
@@ -139,9 +139,7 @@ def draw(
     scenario = source if isinstance(source, Scenario) else read_scenario(source)
     if scenario.sweep is not None:
         raise BadInput(
-            scenario.name,
-            "is a sweep of several worlds",
-            f"name one of its points, e.g. {scenario.name}[{scenario.sweep.values[0]}]",
+            scenario.name, "is a sweep of several worlds", f"name one of its points, e.g. {points(scenario)[0].name}"
         )
     numbers = tuple(range(replicates)) if isinstance(replicates, int) else tuple(replicates)
     if not numbers or min(numbers) < 0:

@@ -30,7 +30,8 @@ class Fault(NamedTuple):
 CLIMB = """amounts = np.stack([
         optimum.starts.climb(
             lambda a, i=i: (float((c := of(np.array([i]))(a[None, :, None])).value.sum()), c.slope[0, :, 0]),
-            problem.status_quo[i], optimum.take(constraints, [i]), 1.0)
+            optimum.project(problem.upper[[i]] * (np.arange(problem.upper.shape[1]) == 0), optimum.take(constraints, [i]))[0],
+            optimum.take(constraints, [i]), 1.0)
         for i in range(count)
     ]) if not book.form.buys else"""
 SAMPLED = """weights = np.zeros((channels, 2**channels))

@@ -41,6 +41,8 @@ def in_blocks(program: Callable[..., Any], batched: tuple[Any, ...], block: int 
     done = []
     for rows in positions(count, block):
         keep = min(block, count - int(rows[0]))
-        result = in_float64(program, *jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], batched))
+        # a full block is a view, not a copy
+        part = slice(int(rows[0]), int(rows[0]) + block) if keep == block else rows
+        result = in_float64(program, *jax.tree.map(lambda x, part=part: np.asarray(x)[part], batched))
         done.append(jax.tree.map(lambda x, keep=keep: x[:keep], result))
     return done[0] if len(done) == 1 else jax.tree.map(lambda *parts: np.concatenate(parts), *done)

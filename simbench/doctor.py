@@ -36,9 +36,7 @@ def examine() -> list[Finding]:
         Always the same names in the same order.
     """
     return [
-        Finding(
-            "python", f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"
-        ),
+        Finding("python", f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"),
         Finding("simbench", version_of("simbench") or "not installed, running from a checkout"),
         *(Finding(name, version_of(name) or "missing", version_of(name) is not None) for name in CORE),
         Finding("platform", f"{platform.system()} {platform.release()}, {platform.machine()}"),
@@ -125,9 +123,7 @@ def lock() -> str:
     except BadInput as error:
         return f"not ok: {error}"
     return (
-        f"ok: {locks.lock_path()}"
-        if not faults
-        else "not ok: " + "; ".join(f"{f.scenario} {f.detail}" for f in faults)
+        f"ok: {locks.lock_path()}" if not faults else "not ok: " + "; ".join(f"{f.scenario} {f.detail}" for f in faults)
     )
 
 

@@ -51,6 +51,15 @@ def mean_of(effects: Effects, lever: Array) -> Mean:
 # --- weeks and plans
 
 
+def over_weeks(x: Array, counted: Array) -> Array:
+    """Sum of x [..., n, G, C] over the weeks that count [n].
+
+    A product with a vector: as a plain sum it would be fused with the curves before it, and these
+    would no longer vectorise.
+    """
+    return jnp.einsum("...ngc,n->...gc", x, counted)
+
+
 def within(weeks: Array, start: Array, stop: Array) -> Array:
     """1.0 where start <= week < stop."""
     return jnp.where((weeks >= start) & (weeks < stop), 1.0, 0.0)
@@ -277,7 +286,7 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
         return effects.before(part) - effects.before(jnp.zeros_like(part))
 
     def summed(difference: Array, start: Array, stop: Array) -> Array:  # [N, G, C] -> [G, C]
-        return (effects.after(difference) * within(weeks, start, stop)[:, None, None]).sum(axis=0)
+        return over_weeks(effects.after(difference), within(weeks, start, stop))
 
     def window(w: Array) -> tuple[Array, Array]:
         own = x * within(weeks, w[0], w[1])[:, None, None]
@@ -308,13 +317,13 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     # the future: only weeks [origin, origin + Q) can differ between plans
     span = max(horizon, questions.future.lever.shape[0]) + sizes.tail
     left = jax.lax.dynamic_slice_in_dim(v, origin, span)  # what the past leaves in them
-    decided = (jnp.arange(span) < horizon + sizes.tail)[:, None, None]
+    decided = within(jnp.arange(span), 0, horizon + sizes.tail)
 
     def ahead(plan: Array) -> Array:
         return left + added(jnp.concatenate([plan, jnp.zeros((span - plan.shape[0], geos, channels), plan.dtype)]))
 
     def gained(later: Array, earlier: Array) -> Array:  # [..., span, G, C] -> [..., G, C]
-        return jnp.where(decided, effects.after(later - earlier), 0.0).sum(axis=-3)
+        return over_weeks(effects.after(later - earlier), decided)
 
     status_quo = effects.curve(ahead(questions.plans[0]))
     worth = questions.margin * context.unit_value

@@ -83,9 +83,7 @@ def read_weekly(
     return pd.DataFrame(data)
 
 
-def to_weeks(
-    frame: pd.DataFrame, date: str, first_day: str | None = None, drop_partial: bool = False
-) -> pd.DataFrame:
+def to_weeks(frame: pd.DataFrame, date: str, first_day: str | None = None, drop_partial: bool = False) -> pd.DataFrame:
     """Sum daily rows to weeks.
 
     Parameters
@@ -174,9 +172,7 @@ def _cells(path: Path, where: str) -> tuple[list[str], list[list[str]]]:
     except OSError as error:
         raise BadInput(where, f"cannot be read ({error.strerror})", "a CSV file") from None
     except (ValueError, csv.Error) as error:
-        raise BadInput(
-            where, f"is no CSV file in UTF-8 ({str(error)[:80]})", "comma separated text"
-        ) from None
+        raise BadInput(where, f"is no CSV file in UTF-8 ({str(error)[:80]})", "comma separated text") from None
     table = [row for row in table if row]  # blank lines
     if len(table) < 2:
         raise BadInput(where, "has no rows", "a header and one row a week")
@@ -230,9 +226,7 @@ def _days(cells: Iterable[str], where: str) -> list[datetime.date]:
     return days
 
 
-def _numbers(
-    cells: Sequence[str], days: Sequence[datetime.date], where: str, nonnegative: bool
-) -> list[float]:
+def _numbers(cells: Sequence[str], days: Sequence[datetime.date], where: str, nonnegative: bool) -> list[float]:
     numbers = []
     for number, (cell, day) in enumerate(zip(cells, days, strict=True), 1):
         place = f"{where}, row {number} ({day})"

@@ -175,7 +175,7 @@ def saturate(kind: str, v: Array, half_at: Array, slope: Array) -> Array:
     if kind not in _STEEP:
         return SATURATION[kind](ratio, slope)
     safe = jnp.where(ratio < TINY, TINY, ratio)
-    below = SATURATION[kind](jnp.full_like(safe, TINY), slope) * (ratio / TINY)
+    below = SATURATION[kind](jnp.asarray(TINY, ratio.dtype), slope) * (ratio / TINY)  # one number a curve
     return jnp.where(ratio < TINY, below, SATURATION[kind](safe, slope))
 
 

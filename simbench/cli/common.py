@@ -85,13 +85,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Seque
     from rich import box
     from rich.table import Table
 
-    made = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 1, 0, 0)
-    )
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for position, name in enumerate(columns):
-        made.add_column(
-            name, justify="right" if name in right else "left", overflow="fold", no_wrap=position == 0
-        )
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=position == 0)
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     return made

@@ -43,9 +43,7 @@ def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, a
     began, console = time.perf_counter(), page()
     say = (lambda *_, **__: None) if as_json else console.print
     with tempfile.TemporaryDirectory(prefix="simbench-") as folder:
-        world, notes = own_world(
-            file, columns, Path(folder)
-        )  # a faulty file is refused before anything is drawn
+        world, notes = own_world(file, columns, Path(folder))  # a faulty file is refused before anything is drawn
 
         say("1. A world whose truth is known", style="bold")
         with progress("drawing clean", quiet=as_json):
@@ -103,9 +101,7 @@ def own_world(file: Path | None, columns: Sequence[str], folder: Path) -> tuple[
         return started.scenario, [f"your-spend is built around the spend in {file.name}", *started.notes]
     shipped = scenario_folder() / "data" / "recorded-spend.csv"
     started = recorded("recorded-spend", shipped, folder, columns=columns or ("tv", "radio", "online-video"))
-    return started.scenario, [
-        f"recorded-spend is built around the spend in {shipped.name}; --csv FILE takes yours"
-    ]
+    return started.scenario, [f"recorded-spend is built around the spend in {shipped.name}; --csv FILE takes yours"]
 
 
 def _flat(text: str) -> str:
@@ -158,9 +154,7 @@ def conclusions(frame: Any, rows: Any) -> list[str]:
         unclear = [scenario for scenario in scenarios if not where[scenario]]
         parts += [f"no clear difference in {_and(unclear)}"] if unclear else []
         said.append(f"{doing}: {'; '.join(parts)}.")
-    told, true = (
-        list(best[doing].values()) for doing in ("Best forecast", "Closest to the true contributions")
-    )
+    told, true = (list(best[doing].values()) for doing in ("Best forecast", "Closest to the true contributions"))
     apart = [s for s, one, other in zip(scenarios, told, true, strict=True) if one and other and one != other]
     if apart:
         said.append(f"The better forecaster was the worse at attribution in {_and(apart)}.")

@@ -35,12 +35,8 @@ ALLOWED_FAILURES = 0.05
     )
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SCENARIO...")
-@click.option(
-    "--backend", "backends", multiple=True, help="A contender; may be repeated. [default: ols, spend-share]"
-)
-@click.option(
-    "--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: 4, or the suite's]"
-)
+@click.option("--backend", "backends", multiple=True, help="A contender; may be repeated. [default: ols, spend-share]")
+@click.option("--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: 4, or the suite's]")
 @json_option
 @click.pass_context
 def run(
@@ -66,9 +62,7 @@ def run(
     jobs: list[tuple[Any, int]] = []
     for source in dict.fromkeys(sources):
         if source in suite_names():
-            jobs += [
-                (entry.scenario, replicates or entry.replicates) for entry in read_suite(source).scenarios
-            ]
+            jobs += [(entry.scenario, replicates or entry.replicates) for entry in read_suite(source).scenarios]
         else:
             jobs.append((read_scenario(source), replicates or 4))
     parts = []
@@ -76,9 +70,7 @@ def run(
         for scenario, count in jobs:
             say(scenario.name)
             parts.append(sb.run([scenario], contenders, replicates=count))
-    result = Run(
-        tuple(d for part in parts for d in part.drawn), tuple(c for part in parts for c in part.cells)
-    )
+    result = Run(tuple(d for part in parts for d in part.drawn), tuple(c for part in parts for c in part.cells))
     frame, rows = sb.table(result), sb.scores(result)
     if as_json:
         emit({"table": records(frame), "scores": rows.to_dict("records")})
@@ -136,19 +128,13 @@ def verdict(rows: Any, result: Any) -> int:
         cells.setdefault(cell.backend, []).append(reason not in (None, "unsupported"))
     if not measured:
         return NOTHING
-    return (
-        FAILURES if any(sum(failed) > ALLOWED_FAILURES * len(failed) for failed in cells.values()) else PASS
-    )
+    return FAILURES if any(sum(failed) > ALLOWED_FAILURES * len(failed) for failed in cells.values()) else PASS
 
 
 @click.command(epilog=example("simbench demo", "simbench demo --csv weekly.csv --columns tv,radio"))
-@click.option(
-    "--csv", "file", type=click.Path(path_type=Path), help="Your own weekly file, for the third world."
-)
+@click.option("--csv", "file", type=click.Path(path_type=Path), help="Your own weekly file, for the third world.")
 @click.option("--columns", help="Its spend columns, separated by commas; guessed if not given.")
-@click.option(
-    "--replicates", type=click.IntRange(min=2), default=8, show_default=True, help="Worlds a scenario."
-)
+@click.option("--replicates", type=click.IntRange(min=2), default=8, show_default=True, help="Worlds a scenario.")
 @json_option
 def demo(file: Path | None, columns: str | None, replicates: int, as_json: bool) -> None:
     """Show what simbench does, on three kinds of worlds.

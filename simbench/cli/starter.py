@@ -60,9 +60,7 @@ def check_name(name: str) -> None:
     from simbench.world.scenario import scenario_names
 
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 80:
-        raise BadInput(
-            "name", f"'{name[:80]}'", "lower case letters, digits and single hyphens, e.g. 'my-world'"
-        )
+        raise BadInput("name", f"'{name[:80]}'", "lower case letters, digits and single hyphens, e.g. 'my-world'")
     if name in scenario_names():
         raise BadInput("name", f"'{name}' is a shipped scenario", "a name of its own")
 
@@ -117,9 +115,7 @@ def recorded(
     return _written(out, name, text, table, notes, force)
 
 
-def _written(
-    out: Path, name: str, text: str, table: str | None, notes: Sequence[str], force: bool
-) -> Started:
+def _written(out: Path, name: str, text: str, table: str | None, notes: Sequence[str], force: bool) -> Started:
     """Write both files after they were read back, each beside its place and renamed."""
     from simbench.world.scenario import read_scenario, scenario_digest
 
@@ -145,14 +141,10 @@ def guessed(path: Path, date: str | None) -> list[str]:
         name for i, name in enumerate(header)
         if name != date and sum(_is_number(row[i]) for row in rows) > len(rows) / 2
     ]  # fmt: skip
-    found = [name for name in numeric if SPEND_NAME.search(name)] or [
-        name for name in numeric if kind_of(name)
-    ]
+    found = [name for name in numeric if SPEND_NAME.search(name)] or [name for name in numeric if kind_of(name)]
     if not found:
         listed = ", ".join(one_line(name) for name in numeric[:15]) or "none"
-        raise BadInput(
-            str(path), "no column looks like spend", f"--columns a,b,c; columns with numbers: {listed}"
-        )
+        raise BadInput(str(path), "no column looks like spend", f"--columns a,b,c; columns with numbers: {listed}")
     return found
 
 
@@ -177,9 +169,7 @@ def channel_names(columns: Sequence[str]) -> list[str]:
         bare = re.sub(r"(?i:^spend[_\- ]+|[_\- ]+spend$)|_S$", "", column)
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", bare).strip("-_")
         plain = (plain if re.match(r"[A-Za-z]", plain) else f"channel-{plain}".rstrip("-"))[:56]
-        taken = sum(
-            other == plain or re.fullmatch(re.escape(plain) + r"-\d+", other) is not None for other in names
-        )
+        taken = sum(other == plain or re.fullmatch(re.escape(plain) + r"-\d+", other) is not None for other in names)
         names.append(f"{plain}-{taken + 1}" if taken else plain)
     return names
 

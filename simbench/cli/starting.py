@@ -24,14 +24,10 @@ def new() -> None:
     ),
 )
 @click.argument("name")
-@click.option(
-    "--spend", type=click.Path(path_type=Path), help="Weekly CSV file whose spend the world shall have."
-)
+@click.option("--spend", type=click.Path(path_type=Path), help="Weekly CSV file whose spend the world shall have.")
 @click.option("--columns", help="Spend columns, separated by commas; guessed if not given.")
 @click.option("--date", help="Date column; guessed if not given.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path(), help="Folder that exists. [default: this one]"
-)
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder that exists. [default: this one]")
 @force_option
 @json_option
 def scenario(

@@ -52,14 +52,10 @@ def _named(frame: Any) -> list[Any]:
 
 
 @click.command(
-    epilog=example(
-        "simbench show clean", "simbench show 'collinear[0.9]' --plot collinear.png", "simbench show ols"
-    )
+    epilog=example("simbench show clean", "simbench show 'collinear[0.9]' --plot collinear.png", "simbench show ols")
 )
 @click.argument("name")
-@click.option(
-    "--replicate", type=click.IntRange(min=0), default=0, show_default=True, help="Which world is told."
-)
+@click.option("--replicate", type=click.IntRange(min=0), default=0, show_default=True, help="Which world is told.")
 @click.option("--no-truth", is_flag=True, help="Only the card: nothing is drawn.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write a picture (.png, .svg or .pdf).")
 @force_option
@@ -206,9 +202,7 @@ def print_truth(console: Any, told: Any) -> None:
     )
 )
 @click.argument("scenario")
-@click.option(
-    "--replicates", type=click.IntRange(min=1), default=1, show_default=True, help="How many worlds."
-)
+@click.option("--replicates", type=click.IntRange(min=1), default=1, show_default=True, help="How many worlds.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option("--with-truth", is_flag=True, help="Add the truths, the scenario's name and its digest.")
 @force_option

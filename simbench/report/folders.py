@@ -272,9 +272,7 @@ def _write_truth(drawn: Drawn, folder: Path) -> None:
     from simbench.world.scenario import scenario_digest
 
     truths, entries = drawn.truths, []
-    for number, (replicate, brief, truth) in enumerate(
-        zip(drawn.replicates, drawn.briefs, truths, strict=True), 1
-    ):
+    for number, (replicate, brief, truth) in enumerate(zip(drawn.replicates, drawn.briefs, truths, strict=True), 1):
         place = folder / f"{number:04d}"
         place.mkdir(parents=True)
         table = truth_frame(truth, drawn.labels, brief)
@@ -284,9 +282,7 @@ def _write_truth(drawn: Drawn, folder: Path) -> None:
             _table(rows[used])(place / f"{str(name).replace(' ', '-')}.csv")
         optima = {
             problem: {"units": list(units), **best._asdict()}
-            for problem, units, best in zip(
-                drawn.labels.problems, drawn.labels.units, truth.optima, strict=True
-            )
+            for problem, units, best in zip(drawn.labels.problems, drawn.labels.units, truth.optima, strict=True)
         }
         entries.append({"brief": f"brief-{number:04d}", "replicate": replicate, "optima": optima})
     scenario = drawn.scenario

@@ -88,9 +88,7 @@ def frame(source: Brief | Truth | Drawn, labels: Labels | None = None) -> pd.Dat
     return _by_replicate(drawn, [briefs.frame(brief, drawn.labels) for brief in drawn.briefs])
 
 
-def truth_frame(
-    source: Truth | Drawn, labels: Labels | None = None, brief: Brief | None = None
-) -> pd.DataFrame:
+def truth_frame(source: Truth | Drawn, labels: Labels | None = None, brief: Brief | None = None) -> pd.DataFrame:
     """A truth as one long frame: a row a number.
 
     Parameters

@@ -54,9 +54,7 @@ def paths_of(drawn: Drawn, i: int = 0) -> Paths:
 
     kpi = seen(path.kpi)
     dates = briefs.dates(drawn.labels, np.arange(len(kpi)))
-    return Paths(
-        dates, form.weeks, seen(path.paid), seen(path.lever), kpi, seen(path.base), seen(path.contribution)
-    )
+    return Paths(dates, form.weeks, seen(path.paid), seen(path.lever), kpi, seen(path.base), seen(path.contribution))
 
 
 def plot_world(drawn: Drawn, file: str | Path, i: int = 0) -> Path:
@@ -108,9 +106,7 @@ def plot_world(drawn: Drawn, file: str | Path, i: int = 0) -> Path:
             figure.savefig(temporary, metadata={"Date": None} if file.suffix in (".svg",) else None)
             temporary.replace(file)
         except OSError as error:
-            raise BadInput(
-                str(file), f"cannot be written ({error.strerror})", "a folder that exists"
-            ) from None
+            raise BadInput(str(file), f"cannot be written ({error.strerror})", "a folder that exists") from None
         finally:
             temporary.unlink(missing_ok=True)
     return file

@@ -40,13 +40,7 @@ def percent(share: float) -> str:
     size = abs(100 * share)
     if not math.isfinite(size):
         return "an unknown share"
-    return (
-        f"{100 * share:.0f}%"
-        if size >= 9.95
-        else f"{100 * share:.1f}%"
-        if size >= 0.095
-        else f"{100 * share:.2g}%"
-    )
+    return f"{100 * share:.0f}%" if size >= 9.95 else f"{100 * share:.1f}%" if size >= 0.095 else f"{100 * share:.2g}%"
 
 
 def clean(text: str) -> str:
@@ -63,11 +57,7 @@ def number(value: Any) -> str:
     """A number of a scenario file, or the distribution it is drawn from."""
     kind = getattr(value, "dist", None)
     if kind is None:
-        return (
-            f"{value:,.10g}"
-            if isinstance(value, (int, float)) and not isinstance(value, bool)
-            else str(value)
-        )
+        return f"{value:,.10g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
     if kind in ("uniform", "log-uniform"):
         return f"{number(value.low)} to {number(value.high)}" + (" (log)" if kind == "log-uniform" else "")
     if kind == "normal":
@@ -259,11 +249,7 @@ def _media(told: TruthFacts) -> str:
     def of(channel: ChannelTruth) -> str:
         if channel.paid <= 0:
             return f"{channel.name} spent nothing"
-        cost = (
-            f", {short(channel.cost)} per incremental conversion"
-            if counted and channel.contribution > 0
-            else ""
-        )
+        cost = f", {short(channel.cost)} per incremental conversion" if counted and channel.contribution > 0 else ""
         returns = f"ROAS {_digits(channel.roas)}{cost}, marginal {_digits(channel.marginal_roas)}"
         return f"{channel.name} {percent(channel.share)} ({returns})"
 
@@ -271,9 +257,7 @@ def _media(told: TruthFacts) -> str:
     said = f"Media brought {percent(told.media_share)} of {told.kpi}: {parts}."
     if abs(told.interaction) > NOTABLE * abs(told.media_share * told.total):
         more = "more" if told.interaction > 0 else "less"
-        said += (
-            f" All of them together brought {short(abs(told.interaction))} {more} than the sum of the parts."
-        )
+        said += f" All of them together brought {short(abs(told.interaction))} {more} than the sum of the parts."
     return said
 
 
@@ -312,9 +296,7 @@ def changes(problem: ProblemTruth) -> tuple[list[Move], list[Move]]:
     least = 0.01 * problem.spend
     ordered = sorted(problem.moves, key=lambda move: (-abs(move.best - move.now), move.unit))
     changed = [move for move in ordered if abs(move.best - move.now) > least]
-    return [move for move in changed if move.best < move.now], [
-        move for move in changed if move.best > move.now
-    ]
+    return [move for move in changed if move.best < move.now], [move for move in changed if move.best > move.now]
 
 
 def _decision(problem: ProblemTruth, horizon: int) -> str:
@@ -327,9 +309,7 @@ def _decision(problem: ProblemTruth, horizon: int) -> str:
         moved = sum(move.now - move.best for move in giving)
         act = f"moves {short(moved)} from {_names(giving)} to {_names(getting)}"
     else:
-        parts = [
-            f"{word} on {_names(moves)}" for word, moves in (("less", giving), ("more", getting)) if moves
-        ]
+        parts = [f"{word} on {_names(moves)}" for word, moves in (("less", giving), ("more", getting)) if moves]
         change = percent(abs(best / now - 1)) if now > 0 else short(best)
         act = f"spends {change} {'less' if best < now else 'more'} in all, {' and '.join(parts)}"
     earned = f"and earns {short(problem.gain)} more ({percent(problem.gain / problem.spend)} of media spend)"

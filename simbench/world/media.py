@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from simbench.transforms import by_kind, carry, join, kernel, pick, saturate, steepest_at
+from simbench.transforms import by_kind, carry, kernel, pick, saturate, steepest_at
 from simbench.world.base import Noise
 from simbench.world.forms import ChannelForm, Form
 from simbench.world.spend import lognormal, under
@@ -68,14 +68,27 @@ def stages(form: Form) -> tuple[Stage, ...]:
     return tuple(out)
 
 
-def curve(form: Form, media: Media, channels: tuple[int, ...], v: Array, *, whole: bool = True) -> Array:
-    """Saturation of v [..., len(channels)] by each channel's own kind; `media` of all channels or just these."""
-    parts = []
-    for kind, positions in by_kind([form.channels[c].saturation for c in channels]).items():
+def curve(form: Form, media: Media, channels: tuple[int, ...], v: Array) -> Array:
+    """Saturation of v [..., n, G, len(channels)] by each channel's own kind."""
+    late = jax.lax.optimization_barrier(jnp.moveaxis(v, -3, -1))  # laid out so before the curve, not after
+    return jnp.moveaxis(late_curve(form, media, channels, late), -1, -3)
+
+
+def late_curve(form: Form, media: Media, channels: tuple[int, ...], v: Array, *, whole: bool = True) -> Array:
+    """:func:`curve` with time as the last axis, v [..., G, len(channels), n]: it vectorises over weeks.
+
+    `media` holds all channels, or (`whole` = False) just these.
+    """
+    groups = by_kind([form.channels[c].saturation for c in channels])
+    parts: dict[int, Array] = {}
+    for kind, positions in groups.items():
         columns = [channels[p] for p in positions] if whole else positions
-        half_at, slope = pick(media.half_at, columns), pick(media.slope, columns)
-        parts.append((positions, saturate(kind, pick(v, positions), half_at, slope)))
-    return join(parts)
+        half_at, slope = (pick(part, columns)[:, None] for part in (media.half_at, media.slope))
+        if len(groups) == 1:
+            return saturate(kind, v, half_at, slope)
+        own = saturate(kind, jnp.stack([v[..., p, :] for p in positions], axis=-2), half_at, slope)
+        parts |= {p: own[..., i, :] for i, p in enumerate(positions)}
+    return jnp.stack([parts[p] for p in range(len(channels))], axis=-2)
 
 
 def steepest_input(kinds: Sequence[str], media: Media) -> Array:

@@ -164,9 +164,7 @@ def _path(source: str | Path, folders: Sequence[Path], what: str, names: Sequenc
         for folder in folders:
             if (folder / f"{text}.toml").is_file():
                 return folder / f"{text}.toml"
-    raise BadInput(
-        f"'{text[:100]}'", f"no such {what}", f"{nearest(text, names)}; or the path of a .toml file"
-    )
+    raise BadInput(f"'{text[:100]}'", f"no such {what}", f"{nearest(text, names)}; or the path of a .toml file")
 
 
 def _load(path: Path, above: tuple[Path, ...]) -> Scenario:
@@ -381,13 +379,9 @@ def scenario_digest(scenario: Scenario) -> str:
     BadInput
         If recorded spend cannot be read.
     """
-    spend = {
-        name: ids.file_digest(path.astype("<f8").tobytes()) for name, path in recorded_paths(scenario).items()
-    }
+    spend = {name: ids.file_digest(path.astype("<f8").tobytes()) for name, path in recorded_paths(scenario).items()}
     table = scenario.model_dump(exclude_defaults=True, exclude_none=True, exclude=set(OWN))
-    return ids.digest(
-        {"scenario": table, "family": family(scenario), "recorded": spend, "versions": VERSIONS}
-    )
+    return ids.digest({"scenario": table, "family": family(scenario), "recorded": spend, "versions": VERSIONS})
 
 
 def json_schema() -> dict[str, Any]:

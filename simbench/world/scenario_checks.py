@@ -55,9 +55,7 @@ def _events(scenario: Scenario) -> None:
         for date in event.dates:
             if not first <= datetime.date.fromisoformat(date) <= last:
                 right = f"dates from {first} to {last}, or a longer [time]"
-                raise fault(
-                    f"'{date}' is outside the simulated weeks", right, f"demand.events.{event.name}.dates"
-                )
+                raise fault(f"'{date}' is outside the simulated weeks", right, f"demand.events.{event.name}.dates")
 
 
 def _correlation(scenario: Scenario) -> None:
@@ -91,9 +89,7 @@ def _follows(scenario: Scenario) -> None:
     for name, others in follows.items():
         for other in others:
             if other not in names:
-                raise fault(
-                    f"'{other}' is no channel", nearest(other, names), f"channels.{name}.spend.follows"
-                )
+                raise fault(f"'{other}' is no channel", nearest(other, names), f"channels.{name}.spend.follows")
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:

@@ -164,9 +164,7 @@ def _explained(fault: Mapping[str, Any]) -> tuple[str, str, str]:
         return "", f"{shown(value)} is not a number", "a number or a distribution, { dist = ... }"
     if kind in ("too_short", "too_long"):
         few = kind == "too_short"
-        right = (
-            f"at least {context['min_length']} entries" if few else f"at most {context['max_length']} entries"
-        )
+        right = f"at least {context['min_length']} entries" if few else f"at most {context['max_length']} entries"
         return "", f"{shown(value)} is refused", right
     return "", f"{shown(value)} is refused", PATTERNS.get(context.get("pattern", ""), message)
 

@@ -92,9 +92,7 @@ class PiecewiseTrend(Table):
     @model_validator(mode="after")
     def _agree(self) -> PiecewiseTrend:
         if len(self.per_year) != len(self.knots) + 1:
-            raise fault(
-                f"{len(self.per_year)} slopes for {len(self.knots)} knots", "one slope more", "per_year"
-            )
+            raise fault(f"{len(self.per_year)} slopes for {len(self.knots)} knots", "one slope more", "per_year")
         if any(later <= earlier for earlier, later in pairwise(self.knots)):
             raise fault(f"{list(self.knots)!r:.60} do not rise", "knots in order of time", "knots")
         return self
@@ -167,12 +165,10 @@ class Demand(Table):
     """What would be sold without media: `level` in KPI units a week."""
 
     level: Positive
-    trend: Annotated[
-        NoTrend | LinearTrend | PiecewiseTrend | RandomWalkTrend, Field(discriminator="kind")
-    ] = NoTrend(kind="none")
-    season: Annotated[NoSeason | RandomSeason | FixedSeason, Field(discriminator="kind")] = NoSeason(
+    trend: Annotated[NoTrend | LinearTrend | PiecewiseTrend | RandomWalkTrend, Field(discriminator="kind")] = NoTrend(
         kind="none"
     )
+    season: Annotated[NoSeason | RandomSeason | FixedSeason, Field(discriminator="kind")] = NoSeason(kind="none")
     shock: Shock | None = None
     events: Annotated[tuple[Event, ...], Field(strict=False)] = ()
 
@@ -314,9 +310,7 @@ class ProblemTable(Table):
     @model_validator(mode="after")
     def _feasible(self) -> ProblemTable:
         if self.lower > self.upper_share:
-            raise fault(
-                f"lower {self.lower:g} is above upper {self.upper_share:g}", "lower <= upper", "lower"
-            )
+            raise fault(f"lower {self.lower:g} is above upper {self.upper_share:g}", "lower <= upper", "lower")
         low, high = self.budget_shares
         if self.lower > high or self.upper_share < low:
             raise fault("no plan fits the budget and the bounds", "lower <= budget <= upper", "budget")

@@ -17,30 +17,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from simbench import ids, optimum
-from simbench.blocks import in_blocks, in_float64
+from simbench.blocks import BLOCK, in_blocks, in_float64
 from simbench.errors import BadInput
-from simbench.estimands import by_unit, direction, lever_levels, plan_of, response_plans
+from simbench.estimands import plan_of, response_plans
 from simbench.records import Answers, Brief, Optimum, Problem
-from simbench.transforms import carry, join, pick
 from simbench.world.base import Noise, State
+from simbench.world.cells import Futures, bounded, cells_program
 from simbench.world.forms import FUTURES, Form
-from simbench.world.media import Media, curve, respond, steepest_input
+from simbench.world.media import respond
 from simbench.world.panel import redrawn
 
 Array = Any
 #: Optimum and upper bound must agree to this share of the status quo's media spend.
 TOLERANCE = 1e-6
+#: Up to this many worlds are asked one by one instead of as a padded block.
+FEW = 4
 #: The global search of a world whose channels interact: random amounts screened on a few futures,
 #: and how many of them are climbed from on all.
 SCREENED, GLANCE, CLIMBED = 512, 8, 4
-
-
-class Futures(NamedTuple):
-    """Coupled futures of one world from its origin on; K = 1 where shocks to come change nothing."""
-
-    media: Media  #: `wish` is [K, Q, G, C]
-    memory: Array  #: [L-1, G, C]
-    organic: Array  #: [K, Q, G]
 
 
 # --- the worth of plans
@@ -100,121 +94,6 @@ def amounts_program(form: Form) -> Callable[[Futures, Problem, Array, Array], tu
     return jax.jit(lambda futures, problem, worth, amounts: step(amounts, futures, problem, worth))
 
 
-# --- curves with proven slopes
-
-
-@lru_cache(maxsize=64)
-def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]]:
-    """Compiled: (futures, problem, worth, levels [U, K]) of a block -> net value cells of the units.
-
-    Value [U, K] and slope [U, K] at the levels, and bounds [U, K-1] of the slope on each cell.
-    A week's carried input is an increasing concave function of the amount (linear for a set
-    channel, capped by demand for a bought one); the saturation's slope has one peak. On a cell
-    each week's slope therefore lies between (least saturation slope) x (slope of the input at the
-    cell's end) and (largest saturation slope) x (slope of the input at its start).
-
-    In a world with bought channels the cells are those of an *upper bound* of the worth: demand
-    as if every other channel spent its most for the KPI, and its least for the bill.
-    """
-    span = form.horizon + form.tail
-    padding = ((0, form.tail), (0, 0), (0, 0))
-    parts = [tuple(i for i, c in enumerate(form.channels) if c.bought is bought) for bought in (False, True)]
-
-    def cells_of(
-        columns: tuple[int, ...],
-        futures: Futures,
-        problem: Problem,
-        worth: Array,
-        levels: Array,
-        most: Array,
-        least: Array,
-    ) -> tuple[Array, ...]:
-        """Cells [K or K-1, G, columns] under demand between `least` and `most` [Q, G, C]."""
-        media = jax.tree.map(lambda x: pick(x, columns), futures.media._replace(wish=most))
-        first = np.array([form.channels[c].settles_first for c in columns])
-        memory, size = pick(futures.memory, columns), media.beta * media.spread
-        per_unit, base, most, least = (
-            pick(x, columns)
-            for x in (
-                jnp.pad(direction(problem.unit, problem.weight), padding),
-                jnp.pad(problem.base, padding),
-                most,
-                least,
-            )
-        )
-        peak = steepest_input([form.channels[c].saturation for c in columns], media) * media.scale
-
-        def carried(before: Array, x: Array) -> Array:
-            return (
-                jnp.where(first, x, carry(media.weights, before, x)) if first.any() else carry(media.weights, before, x)
-            )
-
-        def settled(s: Array) -> Array:
-            return jnp.where(first, carry(media.weights, jnp.zeros_like(memory), s), s) if first.any() else s
-
-        def response(x: Array) -> Array:
-            return size * curve(form, media, columns, x / media.scale, whole=False)
-
-        def slope(x: Array) -> Array:
-            return jax.jvp(response, (x,), (jnp.ones_like(x),))[1]
-
-        def at(amount: Array) -> tuple[Array, ...]:  # amount [1, G, columns]
-            wanted = base + amount * per_unit
-            later = jnp.where(wanted < most, per_unit, 0.0)  # slopes of the input from above and from below
-            earlier = jnp.where(wanted > most, 0.0, per_unit)
-            x, push = carried(memory, jnp.minimum(wanted, most)), jnp.zeros_like(memory)
-            bill = jnp.minimum(wanted, least).sum(axis=0)
-            dearer = jnp.where(wanted < least, per_unit, 0.0).sum(axis=0)
-            cheaper = jnp.where(wanted > least, 0.0, per_unit).sum(axis=0)
-            return (
-                settled(response(x)).sum(axis=0),
-                bill,
-                x,
-                carried(push, later),
-                carried(push, earlier),
-                dearer,
-                cheaper,
-            )
-
-        kpi, bill, x, after, before, dearer, cheaper = jax.vmap(at)(pick(lever_levels(problem.unit, levels), columns))
-        here = slope(x)
-        turning = slope(jnp.clip(peak, x[:-1], x[1:]))
-        largest = jnp.maximum(jnp.maximum(here[:-1], here[1:]), turning)
-        smallest = jnp.minimum(jnp.minimum(here[:-1], here[1:]), turning)
-        up = jnp.maximum(largest * after[:-1], largest * before[1:])
-        down = jnp.minimum(smallest * after[:-1], smallest * before[1:])
-        steep = worth * settled(up).sum(axis=1) - cheaper[1:]
-        flat = worth * settled(down).sum(axis=1) - dearer[:-1]
-        return worth * kpi - bill, worth * settled(here * after).sum(axis=1) - dearer, steep, flat
-
-    def run(futures: Futures, problem: Problem, worth: Array, levels: Array) -> tuple[Array, Array, Array, Array]:
-        endless = jnp.full((span, form.geos, len(form.channels)), jnp.inf)
-        found = [(parts[0], cells_of(parts[0], futures, problem, worth, levels, endless, endless))] if parts[0] else []
-        if parts[1]:
-
-            def extremes(wish: Array, organic: Array) -> tuple[Array, Array]:
-                def demand(bound: Array) -> Array:
-                    lever = jnp.pad(plan_of(problem, bound), padding)
-                    media = futures.media._replace(wish=wish)
-                    return respond(form, media, futures.memory, lever, jnp.arange(span), organic)[2]
-
-                return demand(problem.upper), demand(problem.lower)
-
-            most, least = jax.vmap(extremes)(futures.media.wish[:, :span], futures.organic[:, :span])
-            under = jax.lax.map(lambda d: cells_of(parts[1], futures, problem, worth, levels, *d), (most, least))
-            found.append((parts[1], tuple(x.mean(axis=0) for x in under)))
-        joined = (join([(columns, cells[i]) for columns, cells in found]) for i in range(4))
-        return tuple(by_unit(problem.unit, levels.shape[0], x).T for x in joined)
-
-    return jax.jit(jax.vmap(run))
-
-
-def bounded(form: Form, media: Media) -> np.ndarray:
-    """Worlds [R] for which the relaxed demand is a bound: no followed channel lowers demand."""
-    followed = sorted({f for channel in form.channels for f in channel.follows})
-    return np.asarray((np.asarray(media.beta)[:, followed] >= 0).all(axis=1))
-
-
 # --- the truth of decisions
 
 
@@ -268,20 +147,28 @@ def constraints_of(problem: Problem) -> optimum.Constraints:
 
 
 def evaluator(book: Book, problem: Problem, second: bool) -> Callable[[Array], optimum.Evaluate]:
-    """worlds -> Evaluate over them: cells of the units' net value, in blocks of one shape."""
+    """worlds -> Evaluate over them: cells of the units' net value, in blocks of one shape.
+
+    What has been asked of the same worlds before is not computed again: problems that differ in
+    budget or groups only begin with the same levels.
+    """
     program, futures = cells_program(book.form), half(book.futures, second)
+    asked: dict[bytes, optimum.Cells] = {}
 
     def of(worlds: Array) -> optimum.Evaluate:
         own = jax.tree.map(lambda x: x[worlds], (futures, problem, book.worth))
+        block = BLOCK if len(worlds) > FEW else 1
 
         def evaluate(levels: Array) -> optimum.Cells:
-            count = levels.shape[-1]
-            wide = 1 << max(3, (count - 1).bit_length())  # few shapes, few compilations
-            padded = np.concatenate([levels, np.repeat(levels[..., -1:], wide - count, axis=-1)], axis=-1)
-            value, slope, steepest, flattest = in_blocks(program, (*own, padded))
-            return optimum.Cells(
-                value[..., :count], slope[..., :count], steepest[..., : count - 1], flattest[..., : count - 1]
-            )
+            key = np.asarray(worlds).tobytes() + levels.tobytes()
+            if key not in asked:
+                count = levels.shape[-1]
+                wide = 1 << max(3, (count - 1).bit_length())  # few shapes, few compilations
+                padded = np.concatenate([levels, np.repeat(levels[..., -1:], wide - count, axis=-1)], axis=-1)
+                value, slope, steepest, flattest = in_blocks(program, (*own, padded), block)
+                cells = value[..., :count], slope[..., :count], steepest[..., : count - 1], flattest[..., : count - 1]
+                asked[key] = optimum.Cells(*cells)
+            return asked[key]
 
         return evaluate
 
@@ -318,8 +205,13 @@ def value(book: Book, problem: Problem, amounts: Array) -> Array:
 
 def same_curves(one: Problem, other: Problem) -> bool:
     """Two problems ask for the same response: only budgets or groups differ."""
-    fields = ("unit", "weight", "status_quo", "levels", "base")
+    fields = ("unit", "weight", "status_quo", "levels", "base", "lower", "upper")
     return all(np.array_equal(getattr(one, f), getattr(other, f)) for f in fields)
+
+
+def twin_of(problems: tuple[Problem, ...], i: int) -> int | None:
+    """An earlier problem with the same curves as problem `i`."""
+    return next((j for j in range(i) if same_curves(problems[j], problems[i])), None)
 
 
 def expected_answers(book: Book, brief: Brief, answers: Answers) -> tuple[Answers, Answers]:
@@ -343,7 +235,7 @@ def expected_answers(book: Book, brief: Brief, answers: Answers) -> tuple[Answer
     errors: list[Array] = []
     spent_errors: list[Array] = []
     for i, problem in enumerate(brief.questions.problems):
-        twin = next((j for j in range(i) if same_curves(brief.questions.problems[j], problem)), None)
+        twin = twin_of(brief.questions.problems, i)
         if twin is not None:
             for kept in (response, spent, errors, spent_errors):
                 kept.append(kept[twin])
@@ -361,11 +253,17 @@ def expected_answers(book: Book, brief: Brief, answers: Answers) -> tuple[Answer
     return told, Answers(plan_value=plan_error, response=tuple(errors), response_paid=tuple(spent_errors))
 
 
-def optimum_of(book: Book, problem: Problem, response: Array, paid: Array | None, name: str) -> Optimum:
-    """The certified optimum of one problem in every world of a batch."""
+def optimum_of(
+    book: Book,
+    problem: Problem,
+    response: Array,
+    paid: Array | None,
+    name: str,
+    of: Callable[[Array], optimum.Evaluate],
+) -> Optimum:
+    """The certified optimum of one problem in every world of a batch; `of` as :func:`evaluator`."""
     constraints, count = constraints_of(problem), len(book.worth)
     refuse_infeasible(constraints, name)
-    of = evaluator(book, problem, second=True)
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
     amounts = relaxed.amounts if not book.form.buys else searched(book, problem, constraints, relaxed.amounts)
     reference = optimum.project(problem.status_quo, constraints)
@@ -431,9 +329,14 @@ def optima_of(
 ) -> tuple[Answers, Answers, tuple[Optimum, ...]]:
     """Answers about the future as means over futures, their errors, and each problem's optimum."""
     told, errors = expected_answers(book, brief, answers)
-    paid = told.response_paid or (None,) * len(brief.questions.problems)
+    problems = brief.questions.problems
+    paid = told.response_paid or (None,) * len(problems)
+    evaluators: list[Callable[[Array], optimum.Evaluate]] = []
+    for i, problem in enumerate(problems):
+        twin = twin_of(problems, i)
+        evaluators.append(evaluator(book, problem, second=True) if twin is None else evaluators[twin])
     optima = tuple(
-        optimum_of(book, problem, told.response[i], paid[i], names[i])  # type: ignore[index]
-        for i, problem in enumerate(brief.questions.problems)
+        optimum_of(book, problem, told.response[i], paid[i], names[i], evaluators[i])  # type: ignore[index]
+        for i, problem in enumerate(problems)
     )
     return told, errors, optima

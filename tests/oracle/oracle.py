@@ -41,9 +41,7 @@ def case(scenario: Any, replicate: int, master: bytes = formulas.MASTER) -> Case
     held[world.P + world.T :] = 0
     futures: list[World] = [world]
     if any(channel.bought for channel in world.channels):
-        redrawn = (
-            drawing.draw(scenario, draws, recorded, formulas.FUTURES + k) for k in range(formulas.FUTURES)
-        )
+        redrawn = (drawing.draw(scenario, draws, recorded, formulas.FUTURES + k) for k in range(formulas.FUTURES))
         futures = [world._replace(q=new.q, base=new.base, appetite=new.appetite) for new in redrawn]
     return Case(scenario, world, factual, held, futures)
 

@@ -31,21 +31,17 @@ class Layout(NamedTuple):
 
 BOUGHT_TWICE = ("demand-capturing", "demand-capturing")
 LAYOUTS = (
-    Layout(56, 10, 8, 54, 4, 1, "gaussian", ("flighted", "recorded", "seasonal", "always-on"), longest=40),
-    Layout(40, 20, 10, 6, 12, 3, "multiplicative", ("pulsed", "correlated", "correlated")),
+    Layout(56, 10, 8, 54, 4, 1, "gaussian", ("pulsed", "recorded", "seasonal", "always-on"), longest=40),
+    Layout(40, 20, 10, 6, 12, 3, "multiplicative", ("flighted", "correlated", "correlated")),
     Layout(30, 8, 6, 8, 6, 1, "student-t", ("demand-chasing", "flighted", "demand-chasing")),
     Layout(24, 6, 6, 30, 5, 1, "gaussian", ("always-on", *BOUGHT_TWICE), ((2, ("c1", "c0")),)),
     Layout(30, 8, 6, 8, 6, 2, "ar1", ("demand-chasing", "demand-capturing", "flighted")),
     Layout(52, 5, 4, 10, 4, 1, "student-t", ("recorded",), longest=40),
     Layout(80, 12, 6, 9, 7, 1, "ar1", ("correlated", "demand-chasing", "pulsed", "correlated"), longest=40),
-    Layout(
-        24, 6, 6, 8, 5, 4, "multiplicative", (*BOUGHT_TWICE, "demand-chasing"), ((0, ("c2",)), (1, ("c0",)))
-    ),
+    Layout(24, 6, 6, 8, 5, 4, "multiplicative", (*BOUGHT_TWICE, "demand-chasing"), ((0, ("c2",)), (1, ("c0",)))),
     Layout(60, 10, 8, 10, 8, 2, "gaussian", ("demand-capturing", "always-on")),
     Layout(20, 5, 4, 6, 4, 4, "student-t", ("seasonal", "flighted")),
-    Layout(
-        40, 20, 10, 6, 12, 1, "multiplicative", ("pulsed", "demand-capturing", "demand-chasing", "seasonal")
-    ),
+    Layout(40, 20, 10, 6, 12, 1, "multiplicative", ("pulsed", "demand-capturing", "demand-chasing", "seasonal")),
 )
 FEW = 5  #: structures that between them meet every mechanism
 CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial")
@@ -102,10 +98,7 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
     if layout.geos > 1:
         parts["geo"] = {
             "count": layout.geos,
-            **{
-                f"{name}_sd": number(0.1, 0.5, "positive")
-                for name in ("population", "level", "spend", "effect")
-            },
+            **{f"{name}_sd": number(0.1, 0.5, "positive") for name in ("population", "level", "spend", "effect")},
         }
     if layout.rules.count("correlated") > 1:
         parts["spend"] = {"correlation": number(-0.3, 0.9)}
@@ -181,9 +174,7 @@ def demand(layout: Layout, structure: int, kinds: Any, number: Numbers, start: d
     out = {"level": number(800.0, 1500.0, "positive"), "trend": trend, "season": season}
     if kinds.random() < 0.6 or structure % len(LAYOUTS) == 1:
         out["shock"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.02, 0.1, "positive")}
-    days = np.arange(
-        -7 * layout.pre_history, 7 * (layout.weeks + max(layout.holdout, layout.horizon) + layout.tail)
-    )
+    days = np.arange(-7 * layout.pre_history, 7 * (layout.weeks + max(layout.holdout, layout.horizon) + layout.tail))
     out["events"] = [
         {
             "name": f"event{i}",
@@ -207,7 +198,7 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
     """One channel; kinds rotate so that FEW structures meet them all."""
     rule, turn = layout.rules[c], 3 * structure + c
     spend, money = spend_of(rule, layout, dict(layout.follows).get(c), kinds, number)
-    scaled_by = ("mean-active", "max", "mean-active", "money")[(turn + structure // 4) % 4]
+    scaled_by = ("mean-active", "max", "money", "mean-active")[(turn + structure // 4) % 4]
     unit = money if scaled_by == "money" else 1.0
     curve: dict[str, Any] = {
         "kind": SATURATIONS[(turn + structure // 3) % len(SATURATIONS)],
@@ -223,13 +214,11 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
         "name": f"c{c}",
         "kind": "brand-search" if rule == "demand-capturing" else "tv",
         "spend": spend,
-        "carry_over": carry_over(
-            CARRY_OVERS[(turn + structure // 2) % len(CARRY_OVERS)], layout, kinds, number
-        ),
+        "carry_over": carry_over(CARRY_OVERS[(turn + structure // 2) % len(CARRY_OVERS)], layout, kinds, number),
         "saturation": curve,
         "order": ("carry-over-first", "saturation-first")[(turn + structure // 2) % 2],
     }
-    if scaled_by != "money" and turn % 2 == 0:
+    if scaled_by != "money" and turn % 3 == 1:
         out["effect"] = number(10.0, 80.0, "real")
     else:
         out["roas"] = number(0.3, 3.0, "real")
@@ -310,7 +299,7 @@ def questions(layout: Layout) -> dict[str, Any]:
     problem: dict[str, Any] = {"name": "free", "budget": "free", "upper": 1.5}
     if len(layout.rules) > 1:
         problem["groups"] = [{"channels": ["c1"], "high": 0.4}]
-    if layout.geos > 1:
+    if layout.geos > 1 and layout.geos % 2 == 0:
         problem = {"name": "places", "scope": "geo", "budget": [0.9, 1.2], "lower": 0.2}
     return {
         "windows": [[0, 4], [weeks // 3, weeks // 3 + 7], [weeks - 5, weeks]],

@@ -106,9 +106,7 @@ def test_kernels_at_points_known_by_hand() -> None:
     assert kernel(kind="weibull-pdf", shape=1.0, scale=2.0, length=2, normalised=False) == pytest.approx(
         [0.5 * math.exp(-0.5), 0.5 * math.exp(-1)], rel=1e-15
     )
-    assert kernel(kind="binomial", retention=0.5, length=4, normalised=False) == pytest.approx(
-        [1, 0.75, 0.5, 0.25]
-    )
+    assert kernel(kind="binomial", retention=0.5, length=4, normalised=False) == pytest.approx([1, 0.75, 0.5, 0.25])
     assert kernel(kind="none") == pytest.approx([1.0])
 
 
@@ -151,9 +149,7 @@ def test_curves_without_a_ceiling() -> None:
 def test_slopes_of_curves(kind: str, v: float) -> None:
     shape, step = curve(kind=kind, half_at=0.7, slope=1.7, exponent=0.4), 1e-4
     exact = shape(Dual(np.array(v), np.array(1.0))).tangent
-    near = [
-        (shape(np.float64(v + k * step)) - shape(np.float64(v - k * step))) / (2 * k * step) for k in (1, 2)
-    ]
+    near = [(shape(np.float64(v + k * step)) - shape(np.float64(v - k * step))) / (2 * k * step) for k in (1, 2)]
     assert exact == pytest.approx((4 * near[0] - near[1]) / 3, rel=1e-9)
 
 
@@ -173,9 +169,7 @@ def test_a_kink_takes_the_upper_side() -> None:
 # --- closed forms of whole worlds --------------------------------------------------------------------
 
 
-def channel(
-    name: str, spend: str, carry_over: str = '{kind = "none"}', saturation: str = "", more: str = ""
-) -> str:
+def channel(name: str, spend: str, carry_over: str = '{kind = "none"}', saturation: str = "", more: str = "") -> str:
     saturation = saturation or '{kind = "none", scaled_by = "money"}'
     return (
         f'[[channels]]\nname = "{name}"\nkind = "tv"\nspend = {spend}\ncarry_over = {carry_over}\n'
@@ -245,9 +239,7 @@ def test_recorded_spend_repeats_the_same_week_of_another_year(tmp_path: Path) ->
 
 def test_correlation_is_exact(tmp_path: Path) -> None:
     spend = '{rule = "correlated", weekly = 50.0, cv = 0.2}'
-    text = (
-        WORLD + "spend = {correlation = 0.6}\n" + "".join(channel(c, spend, more="roas = 1.0") for c in "abc")
-    )
+    text = WORLD + "spend = {correlation = 0.6}\n" + "".join(channel(c, spend, more="roas = 1.0") for c in "abc")
     path = oracle.paths(read(tmp_path, text), 3)["paid"][:12, 0]
     assert np.corrcoef(path.T) == pytest.approx(0.6 + 0.4 * np.eye(3), abs=1e-12)
 

@@ -117,8 +117,8 @@ def best(case: Any, truth: Any, problems: list[Any], seed: int) -> list[str]:
     for i, (optimum, units) in enumerate(zip(truth.optima, problems, strict=True)):
         money = units.status_quo.sum()
         others = decisions.feasible_amounts(units, 60, rng)
-        others = others[[decisions.slack(units, amounts) >= -1e-9 * money for amounts in others]]
         asked = np.concatenate([units.status_quo[None], [optimum.reference, optimum.amounts], others])
+        feasible = np.array([decisions.slack(units, amounts) >= -1e-9 * money for amounts in asked])
         value = decisions.worth(case, decisions.plan_of(units, asked))
         expected = value.mean(axis=0)
         found += faults(
@@ -137,7 +137,7 @@ def best(case: Any, truth: Any, problems: list[Any], seed: int) -> list[str]:
             inside = decisions.slack(units, np.asarray(amounts))
             if inside < -1e-9 * money:
                 found.append(f"optimum {i} {name}: not feasible by {-inside:.2e}")
-        highest = np.max(expected, initial=-np.inf)
+        highest = expected[feasible].max()
         if highest > optimum.upper_bound + 1e-6 * money:
             found.append(f"optimum {i} upper_bound: {optimum.upper_bound} below a plan worth {highest}")
     return found

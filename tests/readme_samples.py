@@ -50,9 +50,7 @@ SAMPLES: dict[str, tuple[str, Callable[[str], str]]] = {
 
 def samples(readme: str) -> dict[str, str]:
     """Text inside the fences of each sample block."""
-    return {
-        match[2]: re.sub(r"\A```\w*\n|```\n?\Z", "", match[3]).rstrip() for match in BLOCK.finditer(readme)
-    }
+    return {match[2]: re.sub(r"\A```\w*\n|```\n?\Z", "", match[3]).rstrip() for match in BLOCK.finditer(readme)}
 
 
 def with_samples(readme: str, shown: dict[str, str]) -> str:

@@ -206,9 +206,7 @@ def weekly(file: Path, rows: dict[str, list[Any]], *, step: int = 7, start: str 
     count = len(next(iter(rows.values())))
     lines = [",".join(["week", *rows])]
     for t in range(count):
-        lines.append(
-            ",".join([str(first + timedelta(days=step * t)), *(str(column[t]) for column in rows.values())])
-        )
+        lines.append(",".join([str(first + timedelta(days=step * t)), *(str(column[t]) for column in rows.values())]))
     file.write_text("\n".join(lines) + "\n")
     return file
 
@@ -558,17 +556,13 @@ def test_the_demo_says_who_was_best() -> None:
     from simbench.cli.demonstration import conclusions
     from simbench.score.statistics import Estimate
 
-    def world(
-        name: str, error: tuple[float, float], crps: tuple[float, float], regret: tuple[float, float]
-    ) -> Any:
+    def world(name: str, error: tuple[float, float], crps: tuple[float, float], regret: tuple[float, float]) -> Any:
         table, rows = [], []
         for k, backend in enumerate(("ols", "spend-share")):
             means = [Estimate(x[k], x[k] - 0.1, x[k] + 0.1, 8) for x in (error, crps, regret)]
             covered = Estimate(0.5, 0.4, 0.6, 8) if k == 0 else Estimate(np.nan, np.nan, np.nan, 0)
             columns = ("recovery error", "forecast crps", "normalised regret", "coverage 90%")
-            table.append(
-                {"scenario": name, "backend": backend, **dict(zip(columns, [*means, covered], strict=True))}
-            )
+            table.append({"scenario": name, "backend": backend, **dict(zip(columns, [*means, covered], strict=True))})
             for replicate in range(8):
                 for estimand, unit, metric, x in (
                     ("contribution", "all", "error", error),

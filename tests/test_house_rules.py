@@ -209,15 +209,11 @@ def test_honest_code_passes(rule, source: str) -> None:
     assert list(rule(ast.parse(source))) == []
 
 
-@pytest.mark.parametrize(
-    "line", ["see /" + "wo" + "rk/main/file", "# " + UNFINISHED[0] + " later", "/ho" + "me/me/x"]
-)
+@pytest.mark.parametrize("line", ["see /" + "wo" + "rk/main/file", "# " + UNFINISHED[0] + " later", "/ho" + "me/me/x"])
 def test_unfit_text_is_caught(line: str) -> None:
     assert list(unfit_text(line))
 
 
-@pytest.mark.parametrize(
-    "line", ["docs/" + "wo" + "rk/notes.md", "https://a.b/ro" + "ot/x", "method", "~/runs"]
-)
+@pytest.mark.parametrize("line", ["docs/" + "wo" + "rk/notes.md", "https://a.b/ro" + "ot/x", "method", "~/runs"])
 def test_fit_text_passes(line: str) -> None:
     assert list(unfit_text(line)) == []

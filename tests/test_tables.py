@@ -179,9 +179,7 @@ def test_what_the_error_tells_to_call_gives_a_weekly_file(tmp_path: Path) -> Non
     frame.to_csv(tmp_path / "daily.csv", index=False)
     with pytest.raises(BadInput, match='date="day", first_day="2021-01-04"'):
         read_weekly(tmp_path / "daily.csv")
-    to_weeks(frame, date="day", first_day="2021-01-04", drop_partial=True).to_csv(
-        tmp_path / "weekly.csv", index=False
-    )
+    to_weeks(frame, date="day", first_day="2021-01-04", drop_partial=True).to_csv(tmp_path / "weekly.csv", index=False)
     assert len(read_weekly(tmp_path / "weekly.csv", date="day")) == 3
 
 
@@ -191,9 +189,7 @@ def test_what_the_error_tells_to_call_gives_a_weekly_file(tmp_path: Path) -> Non
         st.binary(max_size=200),
         st.text(max_size=200).map(lambda text: ("date,tv\n2021-01-04," + text).encode(errors="replace")),
         st.lists(st.tuples(st.dates(), st.floats() | st.text(max_size=5)), max_size=5).map(
-            lambda rows: ("date,tv\n" + "\n".join(f"{day},{value}" for day, value in rows)).encode(
-                errors="replace"
-            )
+            lambda rows: ("date,tv\n" + "\n".join(f"{day},{value}" for day, value in rows)).encode(errors="replace")
         ),
     )
 )

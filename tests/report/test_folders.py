@@ -76,9 +76,7 @@ def test_nothing_tells_the_scenario_or_its_truth(written: Path, clean: Any) -> N
     assert "seed" not in text and "truth" not in text
     told = truth_frame(clean)
     public = told.estimand.isin(["paid", "reference amount"])  # money that was spent, the status quo
-    secret = {
-        f"{value:.9g}" for value in told[~public].value.dropna() if len(f"{value:.9g}".strip("-0.")) >= 8
-    }
+    secret = {f"{value:.9g}" for value in told[~public].value.dropna() if len(f"{value:.9g}".strip("-0.")) >= 8}
     assert len(secret) > 500
     assert secret & numbers_in(text) == set()
 
@@ -143,7 +141,5 @@ def test_no_text_cell_of_a_folder_is_a_formula(written: Path) -> None:
 
 
 def test_json_has_no_nan() -> None:
-    told = json.loads(
-        as_json({"a": np.array([1.0, np.nan]), "b": (np.float64("inf"), np.int64(3), True, None)})
-    )
+    told = json.loads(as_json({"a": np.array([1.0, np.nan]), "b": (np.float64("inf"), np.int64(3), True, None)}))
     assert told == {"a": [1.0, None], "b": [None, 3, True, None]}

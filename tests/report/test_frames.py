@@ -63,9 +63,7 @@ def test_truth_frame_finds_every_number(clean: Any) -> None:
     assert cell(rows, estimand="plan value", plan="radio off") == truth.answers.plan_value[4]
     response = {"estimand": "response", "problem": "free", "unit": "paid-social", "level": 7}
     assert cell(rows, **response) == truth.answers.response[1][3, 7]
-    amount = rows[
-        (rows.estimand == "response") & (rows.problem == "free") & (rows.unit == "paid-social")
-    ].amount
+    amount = rows[(rows.estimand == "response") & (rows.problem == "free") & (rows.unit == "paid-social")].amount
     np.testing.assert_array_equal(amount, brief.questions.problems[1].levels[3])
     assert cell(rows, estimand="best amount", problem="fixed", unit="tv") == truth.optima[0].amounts[0]
     assert cell(rows, estimand="upper bound", problem="fixed") == truth.optima[0].upper_bound

@@ -106,10 +106,7 @@ def test_facts_are_those_of_the_truth(clean: Any) -> None:
     assert sum(m.now for m in fixed.moves) == pytest.approx(sum(m.best for m in fixed.moves), rel=1e-9)
     assert fixed.certified and fixed.separable and fixed.gain > 0
     said = " ".join(sentences(told))
-    assert (
-        f"Media brought {percent(told.media_share)} of revenue: tv {percent(tv.share)} (ROAS {tv.roas:.2f}"
-        in said
-    )
+    assert f"Media brought {percent(told.media_share)} of revenue: tv {percent(tv.share)} (ROAS {tv.roas:.2f}" in said
     assert f"earns {short(fixed.gain)} more" in said and "proven to within 0.001% of media spend" in said
     assert "Turning a channel off" not in said  # nothing is bought, nothing reacts: one reading
 
@@ -150,10 +147,7 @@ PROBLEM = ProblemTruth(
 
 def test_a_move_of_money() -> None:
     said = told(channel("a"), problem=PROBLEM)
-    assert (
-        "Next 26 weeks, the same budget: the best plan moves 40.0 from a to b, and earns 7.00 more (7.0% of"
-        in said
-    )
+    assert "Next 26 weeks, the same budget: the best plan moves 40.0 from a to b, and earns 7.00 more (7.0% of" in said
 
 
 def test_a_smaller_budget() -> None:

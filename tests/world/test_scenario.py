@@ -191,9 +191,7 @@ EVERY_FORM = {
 }
 
 
-@pytest.mark.parametrize(
-    ("part", "form"), [(part, form) for part, forms in EVERY_FORM.items() for form in forms]
-)
+@pytest.mark.parametrize(("part", "form"), [(part, form) for part, forms in EVERY_FORM.items() for form in forms])
 def test_every_form_of_a_channel(tmp_path: Path, part: str, form: str) -> None:
     text = re.sub(rf"^{part} = .*$", f"{part} = {{ {form} }}", SMALL, count=1, flags=re.M)
     table = getattr(read_scenario(write(tmp_path, text)).channels[0], part)
@@ -282,9 +280,7 @@ def test_noise_given_otherwise_drops_the_share(tmp_path: Path) -> None:
 def test_new_names_are_appended(tmp_path: Path) -> None:
     text = "[[channels]]\nname = 'tv'\nroas = 2\n[[channels]]\nname = 'mail'\nkind = 'email'\neffect = 0\n"
     text += "spend = { rule = 'always-on', weekly = 1, cv = 0 }\ncarry_over = { kind = 'none' }\n"
-    text += (
-        "saturation = { kind = 'none' }\n[[demand.events]]\nname = 'fair'\ndates = [2021-09-01]\nlift = 0.1"
-    )
+    text += "saturation = { kind = 'none' }\n[[demand.events]]\nname = 'fair'\ndates = [2021-09-01]\nlift = 0.1"
     scenario = read_scenario(child(tmp_path, text))
     assert [channel.name for channel in scenario.channels] == ["tv", "search", "mail"]
     assert [event.name for event in scenario.demand.events] == ["sale", "fair"]
@@ -381,9 +377,7 @@ def test_a_point_is_read_by_name(tmp_path: Path) -> None:
 
 
 def test_paths_of_all_numbers(tmp_path: Path) -> None:
-    text = replaced(
-        'kind = "linear", per_year = 0.02', 'kind = "piecewise", knots = [9], per_year = [0.1, 0.2]'
-    )
+    text = replaced('kind = "linear", per_year = 0.02', 'kind = "piecewise", knots = [9], per_year = [0.1, 0.2]')
     found = numbers(read_scenario(write(tmp_path, text)))
     assert {path: value for path, value in found.items() if not path.startswith(("channels", "geo"))} == {
         "demand.level": 100.0, "demand.trend.per_year.0": 0.1, "demand.trend.per_year.1": 0.2,
@@ -426,9 +420,7 @@ positive = st.floats(1e-3, 1e3)
 DISTRIBUTIONS = st.one_of(
     st.tuples(positive, positive).map(lambda p: Uniform(dist="uniform", low=p[0], high=p[0] + p[1])),
     st.tuples(positive, positive).map(lambda p: LogUniform(dist="log-uniform", low=p[0], high=p[0] + p[1])),
-    st.tuples(positive, st.floats(1e-3, 10)).map(
-        lambda p: LogNormal(dist="lognormal", median=p[0], sigma=p[1])
-    ),
+    st.tuples(positive, st.floats(1e-3, 10)).map(lambda p: LogNormal(dist="lognormal", median=p[0], sigma=p[1])),
     st.tuples(positive, positive).map(lambda p: Beta(dist="beta", a=p[0], b=p[1])),
     st.tuples(positive, positive).map(lambda p: Gamma(dist="gamma", shape=p[0], scale=p[1])),
     st.tuples(positive, positive).map(lambda p: Normal(dist="normal", mean=p[0], sd=p[1])),
@@ -530,9 +522,7 @@ def test_recorded_paths_are_read_beside_the_file(tmp_path: Path) -> None:
 
 def test_a_child_elsewhere_finds_the_file_of_its_base(tmp_path: Path) -> None:
     scenario = read_scenario(child(tmp_path, "[noise]\nshare = 0.1", base="recorded"))
-    np.testing.assert_array_equal(
-        recorded_paths(scenario)["tv"], recorded_paths(read_scenario("recorded"))["tv"]
-    )
+    np.testing.assert_array_equal(recorded_paths(scenario)["tv"], recorded_paths(read_scenario("recorded"))["tv"])
 
 
 def test_recorded_values_count_in_the_digest(tmp_path: Path) -> None:
@@ -681,8 +671,7 @@ def fits(schema: dict, value: Any, root: dict) -> bool:
         "number": (int, float),
     }
     if "type" in schema and (
-        not isinstance(value, kinds[schema["type"]])
-        or (isinstance(value, bool) and schema["type"] != "boolean")
+        not isinstance(value, kinds[schema["type"]]) or (isinstance(value, bool) and schema["type"] != "boolean")
     ):
         return False
     if isinstance(value, dict):

@@ -306,9 +306,7 @@ def test_circles_of_captured_demand(tmp_path: Path) -> None:
 
 
 def correlated(count: int, correlation: str) -> str:
-    channel = SMALL[
-        SMALL.index("[[channels]]") : SMALL.index("[[channels]]", SMALL.index("[[channels]]") + 1)
-    ]
+    channel = SMALL[SMALL.index("[[channels]]") : SMALL.index("[[channels]]", SMALL.index("[[channels]]") + 1)]
     channel = re.sub(r"spend = .*", 'spend = { rule = "correlated", weekly = 1, cv = 0.2 }', channel)
     many = "".join(channel.replace('"tv"\nkind', f'"tv{i}"\nkind') for i in range(count))
     spend = f"[spend]\ncorrelation = {correlation}\n" if correlation else ""
@@ -342,9 +340,7 @@ def test_more_channels_than_weeks_cannot_be_correlated(tmp_path: Path) -> None:
     assert "time.weeks: 8 weeks are too few" in refused(write(tmp_path, text))
 
 
-@pytest.mark.parametrize(
-    "curve", ["kind = 'power', exponent = 0.5", "kind = 'log', half_at = 1", "kind = 'none'"]
-)
+@pytest.mark.parametrize("curve", ["kind = 'power', exponent = 0.5", "kind = 'log', half_at = 1", "kind = 'none'"])
 def test_no_upper_bound_needs_a_ceiling(tmp_path: Path, curve: str) -> None:
     text = re.sub(r"^saturation = .*$", f"saturation = {{ {curve} }}", SMALL, count=1, flags=re.M)
     text += '\n[[questions.problems]]\nname = "far"\nbudget = "free"\nupper = '

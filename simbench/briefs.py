@@ -215,3 +215,155 @@ def frame(brief: Brief, labels: Labels) -> Any:
 def kind_codes(kinds: Sequence[str]) -> list[int]:
     """Positions of channel kinds in records.KINDS."""
     return [KINDS.index(kind) for kind in kinds]
+
+
+# --- a user's own data
+
+
+def default_spec(weeks: int, *, margin: float, horizon: int = 26, tail: int = 26, draws: int = 256) -> Spec:
+    """What is asked where nobody says otherwise: two windows, a fixed and a free budget."""
+    windows = ((0, weeks), (weeks - 52, weeks)) if weeks > 52 else ((0, weeks),)
+    problems = tuple(
+        ProblemSpec(name, "national", budget, 0.0, 2.0, ()) for name, budget in (("fixed", (1.0, 1.0)), ("free", None))
+    )
+    multipliers = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+    return Spec(windows, multipliers, 21, margin, horizon, problems, Sizes(tail, min(14, tail + 1), draws))
+
+
+def brief_from_table(
+    table: Any,
+    *,
+    date: str,
+    kpi: str,
+    spend: Sequence[str],
+    controls: Sequence[str] = (),
+    geo: str | None = None,
+    population: str | None = None,
+    unit_value: float = 1.0,
+    margin: float = 0.5,
+) -> tuple[Brief, Labels]:
+    """A brief of the user's own weekly data, so that any contender can be asked about it.
+
+    There is no truth beside it. The weeks ahead are given as those of a year before: controls
+    repeat, and the plan to beat is last year's spend.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Weekly rows (one a geo), as :func:`simbench.tables.read_weekly` gives them.
+    date, kpi : str
+        Columns.
+    spend, controls : sequence of str
+        Columns; each spend column is a channel.
+    geo, population : str, optional
+        Columns; every geo needs a row in every week.
+    unit_value, margin : float
+        Money per KPI unit, and the share of it that is profit before media.
+
+    Raises
+    ------
+    BadInput
+        Columns that are not there, numbers that are not finite, negative spend, or weeks missing
+        from a geo.
+    """
+    import pandas as pd
+
+    wanted = [date, kpi, *spend, *controls, *([geo] if geo else []), *([population] if population else [])]
+    missing = [column for column in wanted if column not in table.columns]
+    if missing or not spend:
+        raise BadInput(
+            "table",
+            f"has no column {missing[0]!r}" if missing else "no spend column is named",
+            f"its columns are {', '.join(map(str, table.columns))}",
+        )
+    rows = table.assign(**{date: pd.to_datetime(table[date])})
+    names = sorted(rows[geo].astype(str).unique()) if geo else ["national"]
+    weeks = rows[date].drop_duplicates().sort_values()
+    ordered = rows.assign(_geo=rows[geo].astype(str) if geo else "national").sort_values([date, "_geo"])
+    if len(ordered) != len(weeks) * len(names) or ordered.duplicated([date, "_geo"]).any():
+        raise BadInput(
+            "table", f"{len(ordered)} rows for {len(weeks)} weeks and {len(names)} geos", "one row a week and geo"
+        )
+    if (weeks.diff().dropna() != pd.Timedelta(days=7)).any():
+        raise BadInput(
+            f"table.{date}",
+            "weeks are missing or not seven days apart",
+            "weekly rows without gaps; sb.to_weeks sums daily ones",
+        )
+
+    def values(columns: Sequence[str]) -> np.ndarray:  # [1, T, G, columns]
+        found = ordered[list(columns)].to_numpy(dtype=float).reshape(1, len(weeks), len(names), len(columns))
+        if not np.isfinite(found).all():
+            column = columns[int(np.argwhere(~np.isfinite(found))[0][-1])]
+            raise BadInput(f"table.{column}", "contains a number that is not finite", "fill or drop these weeks")
+        return found
+
+    money, length = values(spend), len(weeks)
+    if (money < 0).any():
+        raise BadInput(f"table.{spend[int(np.argwhere(money < 0)[0][-1])]}", "contains negative spend", "spend >= 0")
+    spec = default_spec(length, margin=margin)
+    day = (weeks.iloc[0].timetuple().tm_yday - 1) / 7
+    calendar = np.mod((np.arange(length + spec.horizon + spec.sizes.tail) + day) * 7 / 365.25, 1.0)[None]
+    known = values(controls) if controls else np.zeros((*money.shape[:3], 0))
+    ahead = status_quo_weeks(length, spec.horizon + spec.sizes.tail)
+    panel = Panel(
+        origin=np.array([length], dtype=np.int32),
+        lever=money,
+        spend=money,
+        exposure=None,
+        kpi=values([kpi])[..., 0],
+        controls=known,
+        calendar=calendar[:, :length],
+        mask=np.ones((1, length)),
+        population=values([population])[:, -1, :, 0] if population else np.full((1, len(names)), 1e6),
+    )
+    last_year = money[:, ahead[: spec.horizon]]
+    future = Future(last_year, last_year, None, known[:, ahead], calendar[:, length:])
+    flags, channels = np.zeros(len(spend)), tuple(map(str, spend))
+    context = context_of(
+        panel,
+        length,
+        np.array([unit_value]),
+        [KINDS.index("other")] * len(spend),
+        flags,
+        flags,
+        np.ones((2, len(spend))),
+    )
+    labels = Labels(
+        channels=channels,
+        geos=tuple(names),
+        controls=tuple(map(str, controls)),
+        start=(weeks.iloc[0] - pd.Timestamp("1970-01-01")).days,
+        windows=tuple(f"weeks {a}-{b - 1}" for a, b in spec.windows),
+        plans=("status quo", "+20%", "-20%", *(f"{c} off" for c in channels)),
+        problems=tuple(p.name for p in spec.problems),
+        units=(channels,) * len(spec.problems),
+        kpi=str(kpi),
+    )
+    return one(Brief(panel, questions_of(spec, panel, future, length), context), 0), labels
+
+
+# --- transforms of a brief
+
+
+def perturbed(brief: Brief, generator: np.random.Generator, sd: float = 0.05) -> Brief:
+    """Spend of the past as if measured with error: each week, geo and channel x (1 + sd e), never below 0."""
+    factor = np.maximum(0.0, 1.0 + sd * generator.standard_normal(brief.panel.lever.shape))
+    panel = brief.panel._replace(lever=brief.panel.lever * factor, spend=brief.panel.spend * factor)
+    return brief._replace(panel=panel)
+
+
+def placebo(brief: Brief, channel: int, shift: int) -> Brief:
+    """One channel's past spend moved `shift` weeks in a circle: its timing tells nothing any more.
+
+    Whole weeks move, all geos together, so that level, flighting and geo pattern stay those of
+    real spend.
+    """
+    origin = int(brief.panel.origin)
+
+    def moved(x: Array) -> Array:
+        out = np.array(x)
+        out[:origin, :, channel] = np.roll(out[:origin, :, channel], shift, axis=0)
+        return out
+
+    return brief._replace(panel=brief.panel._replace(lever=moved(brief.panel.lever), spend=moved(brief.panel.spend)))

@@ -52,7 +52,7 @@ def summary(scenario: Any) -> dict[str, float]:
     numbers = {
         "kpi": panel.kpi.sum(), "spend": panel.spend.sum(), "controls": panel.controls.sum(),
         "holdout": truth.kpi_future.sum(), "forecast": answers.forecast.sum(),
-        "responding": truth.responding.contribution.sum(), "path_held": truth.path_held.contribution.sum(),
+        "responding": truth.responding.contribution[:, 0].sum(), "path_held": truth.path_held.contribution[:, 0].sum(),
         "impulse": np.nansum(answers.impulse), "curve": np.nansum(answers.curve), "baseline": answers.baseline.sum(),
     }  # fmt: skip
     for c, channel in enumerate(drawn.labels.channels):

@@ -44,3 +44,13 @@ def test_a_changed_missing_or_extra_entry_is_a_fault(tmp_path, monkeypatch):
 
 def test_editors_get_the_schema_that_the_reader_uses():
     assert json.loads((scenario_folder() / "scenario.schema.json").read_text()) == json_schema()
+
+
+@pytest.mark.parametrize("name", [scenario.name for scenario in lock.shipped()])
+def test_the_three_readings_differ_only_where_they_should(name):
+    """By the locked numbers, which `simbench lock --check` holds against the worlds themselves."""
+    numbers = lock.read()[name]["numbers"]
+    held = sum(value for key, value in numbers.items() if key.startswith("contribution "))
+    for reading, differs in (("responding", name == "chasing"), ("path_held", name == "confounded-search")):
+        apart = abs(numbers[reading] / held - 1)
+        assert apart > 1e-3 if differs else apart < 1e-8, reading

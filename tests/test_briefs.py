@@ -1,0 +1,83 @@
+"""Briefs of a user's own data, and transforms of briefs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import worlds
+
+from simbench import briefs
+from simbench.backends.registry import backend_named
+from simbench.errors import BadInput
+from simbench.records import Failure
+from simbench.world.truth import draw
+
+COLUMNS = {"date": "date", "kpi": "kpi", "spend": ["spend_tv", "spend_video"]}
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def drawn(request, tmp_path_factory):
+    return draw(worlds.written(tmp_path_factory.mktemp("briefs"), worlds.plain(geos=request.param)), 1, truth=False)
+
+
+def test_a_frame_of_a_brief_is_a_brief_again(drawn):
+    brief = drawn.briefs[0]
+    table = briefs.frame(brief, drawn.labels)
+    again, labels = briefs.brief_from_table(
+        table.sample(frac=1, random_state=1), **COLUMNS, geo="geo", population="population", unit_value=2.0, margin=0.6
+    )
+    for field in ("lever", "kpi", "population", "calendar"):
+        np.testing.assert_allclose(getattr(again.panel, field), getattr(brief.panel, field), rtol=1e-12)
+    assert labels.geos == drawn.labels.geos and labels.start == drawn.labels.start
+    np.testing.assert_allclose(again.context.kpi_scale, brief.context.kpi_scale)
+    np.testing.assert_allclose(again.questions.plans[0, :8], brief.panel.lever[60 - 52 : 60 - 44])  # last year's weeks
+
+
+def test_any_contender_can_be_asked_about_it(drawn):
+    brief, _ = briefs.brief_from_table(briefs.frame(drawn.briefs[0], drawn.labels), **COLUMNS, geo="geo")
+    (reply,) = backend_named("ols").answer([brief], [np.array([0, 1], dtype=np.uint32)])
+    assert not isinstance(reply, Failure) and np.isfinite(reply.contribution).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.drop(columns="spend_tv"), "no column 'spend_tv'"),
+        (lambda t: t.drop(index=t.index[30]), "one row a week and geo|without gaps"),
+        (lambda t: t.assign(spend_tv=-t.spend_tv - 1), "negative spend"),
+        (lambda t: t.assign(kpi=t.kpi.where(t.index != 3)), "not finite"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), "one row a week and geo"),
+    ],
+)
+def test_faults_of_a_table_are_named(drawn, change, words):
+    table = briefs.frame(drawn.briefs[0], drawn.labels)
+    with pytest.raises(BadInput, match=words):
+        briefs.brief_from_table(change(table), **COLUMNS, geo="geo")
+
+
+def test_perturbed_spend_keeps_its_mean_and_all_else(drawn):
+    brief = drawn.briefs[0]
+    other = briefs.perturbed(brief, np.random.default_rng(0), 0.05)
+    ratio = other.panel.spend[brief.panel.spend > 0] / brief.panel.spend[brief.panel.spend > 0]
+    assert abs(ratio.mean() - 1) < 0.03 and 0.03 < ratio.std() < 0.07
+    np.testing.assert_array_equal(other.panel.kpi, brief.panel.kpi)
+    np.testing.assert_array_equal(
+        other.panel.spend / np.where(other.panel.lever > 0, other.panel.lever, 1), (other.panel.lever > 0) * 1.0
+    )
+
+
+def test_a_placebo_keeps_the_spend_and_loses_its_timing(drawn):
+    brief = drawn.briefs[0]
+    other = briefs.placebo(brief, 0, 17)
+    np.testing.assert_allclose(other.panel.spend.sum(axis=0), brief.panel.spend.sum(axis=0))
+    np.testing.assert_array_equal(other.panel.spend[17:, :, 0], brief.panel.spend[:-17, :, 0])
+    np.testing.assert_array_equal(other.panel.spend[..., 1], brief.panel.spend[..., 1])
+    assert not np.array_equal(other.panel.spend[..., 0], brief.panel.spend[..., 0])
+
+
+def test_the_status_quo_stands_for_the_same_weeks_of_last_year():
+    np.testing.assert_array_equal(briefs.status_quo_weeks(156, 3), [104, 105, 106])
+    np.testing.assert_array_equal(briefs.status_quo_weeks(60, 54)[[0, 51, 52]], [8, 59, 8])
+    np.testing.assert_array_equal(briefs.status_quo_weeks(30, 10), np.arange(20, 30))
+    np.testing.assert_array_equal(briefs.status_quo_weeks(4, 6), [0, 1, 2, 3, 0, 1])

@@ -240,7 +240,7 @@ def test_new_scenario_around_a_file(tmp_path: Path) -> None:
     text = printed(
         "new", "scenario", "my-world", "--spend", file, "--out", tmp_path, "--force", "--columns", "search_S"
     )
-    assert f"simbench show {tmp_path / 'my-world.toml'}" in text.replace("\n", "")
+    assert f"simbench show {tmp_path / 'my-world.toml'}" in " ".join(text.split())
     assert [c.name for c in read_scenario(tmp_path / "my-world.toml").channels] == ["search"]
 
 

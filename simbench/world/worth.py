@@ -53,10 +53,7 @@ def futures_program(form: Form) -> Callable[[State, Noise], Futures]:
             other = redrawn(form, state, noise._replace(innovations=again))
             return other["demand"]["organic"][origin:], other["media"]["media"].wish[origin:]
 
-        if form.stochastic:
-            organic, wish = jax.lax.map(future, jnp.arange(2 * FUTURES))
-        else:
-            organic, wish = (x[None, origin:] for x in (state["demand"]["organic"], state["media"]["media"].wish))
+        organic, wish = jax.lax.map(future, jnp.arange(2 * FUTURES))
         return Futures(state["media"]["media"]._replace(wish=wish), state["media"]["memory"], organic)
 
     return jax.jit(run)
@@ -270,7 +267,7 @@ def optimum_of(
     common = optimum.allocate(problem.levels, response, paid, book.worth, constraints)
     worth = worth_of_amounts(book, problem, np.stack([problem.status_quo, reference, amounts, common], axis=1))
     now, kept, best, read = np.moveaxis(worth.mean(axis=-1), 1, 0)
-    better = read > best  # the candidates are two: keep the better one, so that regret is never negative
+    better = read > best  # two candidates, both found without the second futures: keep the better one
     best, amounts = np.maximum(best, read), np.where(better[:, None], common, amounts)
     gained = np.where(better[:, None], worth[:, 3], worth[:, 2]) - worth[:, 1]
     bound = np.maximum(relaxed.upper_bound, best)

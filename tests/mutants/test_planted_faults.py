@@ -62,7 +62,7 @@ FAULTS = (
         (("world/panel.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
     ),
     Fault(
-        "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should",
+        "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should[chasing]",
         (("world/truth.py", "policy = edited(world.plan,", 'policy = edited(lambda seen: state["told"]["planned"][seen.week],'),),
     ),
     Fault(

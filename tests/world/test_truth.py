@@ -90,19 +90,21 @@ name = "fixed"
     assert equal(relabelled.brief, changed.brief) and equal(relabelled.truth, changed.truth)
 
 
-def test_readings_differ_where_they_should(plain, bought, folder):
-    chasing = draw(worlds.written(folder, worlds.chasing(name="chasing-world")), 2)
-    for drawn, responds, freezes in ((plain, False, False), (bought, False, True), (chasing, True, False)):
-        held = drawn.truth.answers
-        for name, reading, differs in (
-            ("responding", drawn.truth.responding, responds),
-            ("path_held", drawn.truth.path_held, freezes),
-        ):
-            for field in ("contribution", "marginal"):
-                apart = np.abs(getattr(reading, field) / getattr(held, field) - 1)[
-                    :, 0, 0
-                ]  # the flighted channel, whole panel
-                assert (apart > 1e-4).all() if differs else (apart < 1e-12).all(), (name, field)
+@pytest.mark.parametrize(
+    ("text", "responds", "freezes"),
+    [(worlds.plain(), False, False), (worlds.bought(), False, True), (worlds.chasing(), True, False)],
+    ids=["plain", "bought", "chasing"],
+)
+def test_readings_differ_where_they_should(text, responds, freezes, tmp_path):
+    truth = draw(worlds.written(tmp_path, text), 2).truth
+    for name, reading, differs in (
+        ("responding", truth.responding, responds),
+        ("path_held", truth.path_held, freezes),
+    ):
+        for field in ("contribution", "marginal"):
+            # the flighted channel, whole panel
+            apart = np.abs(getattr(reading, field) / getattr(truth.answers, field) - 1)[:, 0, 0]
+            assert (apart > 1e-4).all() if differs else (apart < 1e-12).all(), (name, field)
 
 
 def test_halo_zero_makes_search_exogenous(folder):

@@ -10,6 +10,9 @@ from simbench.optimum.feasible import Constraints
 from simbench.optimum.relax import Cells, Evaluate
 from simbench.optimum.separable import separable
 
+#: Answered curves are read off a few levels: a closer optimum than this would be one of the interpolation.
+READ = 1e-5
+
 
 def pchip_slopes(levels: NDArray, values: NDArray) -> NDArray[np.float64]:
     """Slopes at the levels of the monotone piecewise cubic (Fritsch and Butland 1984), on the last axis.
@@ -158,5 +161,5 @@ def allocate(
         own_spent = None if paid is None else spent[worlds]
         return pchip_cells(knots[worlds], gained[worlds], own_spent, money[worlds])
 
-    amounts = separable(cells(np.arange(len(knots))), constraints, select=cells).amounts
+    amounts = separable(cells(np.arange(len(knots))), constraints, tolerance=READ, select=cells).amounts
     return amounts[0] if single else amounts

@@ -9,8 +9,6 @@ Everything heavy is imported on first use.
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from simbench.errors import BadInput
@@ -18,6 +16,7 @@ from simbench.errors import BadInput
 if TYPE_CHECKING:
     from simbench.backends.base import Backend as Backend
     from simbench.backends.base import jax_backend as jax_backend
+    from simbench.briefs import brief_from_table as brief_from_table
     from simbench.report.frames import frame as frame
     from simbench.report.frames import scenarios as scenarios
     from simbench.report.frames import truth_frame as truth_frame
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 #: Public name -> the module that has it.
 _HOMES = {
     "Backend": "backends.base",
+    "brief_from_table": "briefs",
     "draw": "world.truth",
     "frame": "report.frames",
     "jax_backend": "backends.base",
@@ -45,29 +45,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Backend", "BadInput", "__version__", "draw", "frame", "jax_backend", "read_scenario", "run",
+    "Backend", "BadInput", "__version__", "brief_from_table", "draw", "frame", "jax_backend", "read_scenario", "run",
     "scenarios", "scores", "table", "to_weeks", "truth_frame",
 ]  # fmt: skip
-
-
-class _CallableRoom(ModuleType):
-    """The room `simbench.run`, which is the public function `run` as well."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        from simbench.run.execute import run
-
-        return run(*arguments, **options)
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: Any) -> None:
-        # the import system puts the room `run` where the function is looked for: let it be both
-        if name == "run" and isinstance(value, ModuleType):
-            value.__class__ = _CallableRoom
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
@@ -78,7 +58,7 @@ def __getattr__(name: str) -> Any:
             return version("simbench")
         except PackageNotFoundError:  # a checkout that is not installed
             return "0+unknown"
-    if name == "run":
+    if name == "run":  # the room, which can be called as the function it is named after
         return importlib.import_module("simbench.run")
     if name not in _HOMES:
         raise AttributeError(f"module 'simbench' has no attribute {name!r}")

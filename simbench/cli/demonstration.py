@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from simbench.cli.board import LEGEND, leaderboard, records
 from simbench.cli.common import emit, page, progress, table
-from simbench.cli.running import LEGEND, leaderboard, records
 from simbench.errors import BadInput
 
 PICTURE = Path("simbench-demo.png")

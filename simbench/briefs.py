@@ -6,6 +6,7 @@ Everything here works on a whole batch of replicates at once (leading axis R) an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,17 @@ def default_plans(status_quo: Array) -> Array:
         [np.ones((1, channels)), np.full((1, channels), 1.2), np.full((1, channels), 0.8), 1 - np.eye(channels)]
     )
     return status_quo[:, None] * factors[None, :, None, None, :]
+
+
+def plan_names(channels: Sequence[str]) -> tuple[str, ...]:
+    """Names of the default plans, in their order."""
+    return ("status quo", "+20%", "-20%", *(f"{channel} off" for channel in channels))
+
+
+def calendar_of(first_day: date, t: Array) -> np.ndarray:
+    """Fraction of the year passed at weeks `t` after the week of `first_day`, in [0, 1)."""
+    offset = (first_day.timetuple().tm_yday - 1) / 7
+    return np.mod((t + offset) / (365.25 / 7), 1.0)
 
 
 def shares(lever: Array, population: Array) -> Array:
@@ -302,8 +314,7 @@ def brief_from_table(
     if (money < 0).any():
         raise BadInput(f"table.{spend[int(np.argwhere(money < 0)[0][-1])]}", "contains negative spend", "spend >= 0")
     spec = default_spec(length, margin=margin)
-    day = (weeks.iloc[0].timetuple().tm_yday - 1) / 7
-    calendar = np.mod((np.arange(length + spec.horizon + spec.sizes.tail) + day) * 7 / 365.25, 1.0)[None]
+    calendar = calendar_of(weeks.iloc[0].date(), np.arange(length + spec.horizon + spec.sizes.tail))[None]
     known = values(controls) if controls else np.zeros((*money.shape[:3], 0))
     ahead = status_quo_weeks(length, spec.horizon + spec.sizes.tail)
     panel = Panel(
@@ -335,7 +346,7 @@ def brief_from_table(
         controls=tuple(map(str, controls)),
         start=(weeks.iloc[0] - pd.Timestamp("1970-01-01")).days,
         windows=tuple(f"weeks {a}-{b - 1}" for a, b in spec.windows),
-        plans=("status quo", "+20%", "-20%", *(f"{c} off" for c in channels)),
+        plans=plan_names(channels),
         problems=tuple(p.name for p in spec.problems),
         units=(channels,) * len(spec.problems),
         kpi=str(kpi),

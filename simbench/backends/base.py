@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from simbench.blocks import BLOCK, in_blocks
@@ -135,13 +134,3 @@ def predict(answers: Answers, noise: Array) -> Answers:
 def draws_of(key: Array, mean: Array, factor: Array, draws: int) -> Array:
     """Normal draws [D, p] with a mean [p] and a covariance factor [p, p] (L L' = covariance)."""
     return mean + jax.random.normal(key, (draws, mean.shape[0]), dtype=mean.dtype) @ factor.T
-
-
-def is_answer(reply: Answers | Failure) -> bool:
-    """True for answers, False for a Failure."""
-    return not isinstance(reply, Failure)
-
-
-def zeros_like_levers(brief: Brief, periods: int) -> Array:
-    """Empty levers [N, G, C] of a brief."""
-    return jnp.zeros((periods, *brief.panel.lever.shape[1:]))

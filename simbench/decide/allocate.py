@@ -14,9 +14,9 @@ Array = Any
 
 def constraints_of(problem: Problem) -> optimum.Constraints:
     """The feasible set of one problem, as a batch of one."""
-    parts = (problem.lower, problem.upper, problem.budget, problem.group_low, problem.group_high)
-    lower, upper, budget, low, high = (np.asarray(x, dtype=float)[None] for x in parts)
-    return optimum.Constraints(lower, upper, budget, np.asarray(problem.groups, dtype=float), low, high)
+    return optimum.one_world(
+        problem.lower, problem.upper, problem.budget, problem.groups, problem.group_low, problem.group_high
+    )
 
 
 def common_allocation(brief: Brief, answers: Answers, i: int) -> Array | None:

@@ -8,13 +8,12 @@ section 2 says.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from simbench import ids
-from simbench.transforms import YEAR
 from simbench.world.scenario import Scenario, family, quantile, recorded_paths
 
 #: Futures over which a plan is valued where its worth depends on future shocks; twice that many
@@ -243,14 +242,3 @@ def repeated(rows: np.ndarray, t: np.ndarray) -> np.ndarray:
     last, year = len(rows) - 1, min(52, len(rows))
     after = t - year * np.ceil((t - last) / year).astype(int)
     return rows[np.where(t < 0, t % year, np.where(t > last, after, t))]
-
-
-def calendar_of(start: str, t: np.ndarray) -> np.ndarray:
-    """Fraction of the year passed at weeks `t`, in [0, 1)."""
-    offset = (date.fromisoformat(start).timetuple().tm_yday - 1) / 7
-    return np.mod((t + offset) / YEAR, 1.0)
-
-
-def week_dates(start: str, weeks: int) -> list[date]:
-    """First day of each week from `start` on."""
-    return [date.fromisoformat(start) + timedelta(days=7 * i) for i in range(weeks)]

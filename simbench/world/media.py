@@ -121,7 +121,7 @@ def respond(
         Where the flag is set, demand of bought channels is this one; else it follows the
         contributions of this stretch.
     known : array [n, G, C], optional
-        Contributions of set channels, where the caller has them already.
+        Contributions of set channels, where the caller has them already (and wants no `entering`).
 
     Returns
     -------

@@ -8,6 +8,7 @@ Conventions: docs/design.md, section 4.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from functools import lru_cache
 from math import factorial
 from pathlib import Path
@@ -24,7 +25,7 @@ from simbench.errors import BadInput
 from simbench.estimands import answer, answer_additive, late_effect, within
 from simbench.records import Answers, Brief, Future, Labels, Panel, Questions, Reading, Sizes, Truth
 from simbench.world.base import Noise, Observation, State, World, edited, rollout
-from simbench.world.forms import Form, calendar_of, form_of, given_of, innovations_of, numbers_of
+from simbench.world.forms import Form, form_of, given_of, innovations_of, numbers_of
 from simbench.world.panel import Memory, at, kept, memory_at, undisturbed, world_of
 from simbench.world.scenario import Scenario, family, points, read_scenario
 from simbench.world.worth import Book, book_of, optima_of
@@ -203,8 +204,6 @@ def windows_of(scenario: Scenario) -> tuple[tuple[int, int], ...]:
 
 def labels_of(scenario: Scenario, form: Form) -> Labels:
     """Names and dates of a scenario's briefs."""
-    from datetime import date
-
     channels = tuple(channel.name for channel in scenario.channels)
     geos = tuple(f"geo-{g + 1:03d}" for g in range(form.geos)) if form.geos > 1 else ("national",)
     units = {"national": channels, "geo": tuple(f"{g}/{c}" for g in geos for c in channels)}
@@ -214,7 +213,7 @@ def labels_of(scenario: Scenario, form: Form) -> Labels:
         controls=(*form.controls, *form.events),
         start=(date.fromisoformat(scenario.time.start) - date(1970, 1, 1)).days,
         windows=tuple(f"weeks {a}-{b - 1}" for a, b in windows_of(scenario)),
-        plans=("status quo", "+20%", "-20%", *(f"{c} off" for c in channels)),
+        plans=briefs.plan_names(channels),
         problems=tuple(p.name for p in scenario.questions.problems),
         units=tuple(units[p.scope] for p in scenario.questions.problems),
         kpi=scenario.kpi.unit,
@@ -232,7 +231,7 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
         happens = np.broadcast_to(noise.given["events"].T, (replicates, form.total, len(form.events)))
         seen = np.concatenate([controls, happens], axis=-1)
     seen = np.repeat(seen[:, :, None, :], form.geos, axis=2)
-    calendar = np.broadcast_to(calendar_of(scenario.time.start, t), (replicates, form.total))
+    calendar = np.broadcast_to(briefs.calendar_of(date.fromisoformat(scenario.time.start), t), (replicates, form.total))
     panel = Panel(
         origin=np.full(replicates, form.weeks, dtype=np.int32),
         lever=path.lever[:, panel_weeks],

@@ -22,13 +22,27 @@ def in_float64(program: Callable[..., Any], *arguments: Any) -> Any:
         return jax.tree.map(np.asarray, program(*arguments))
 
 
+def in_float32(program: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a program in float32: NumPy in (float64 is rounded), NumPy out."""
+
+    def rounded(x: Any) -> Any:
+        x = np.asarray(x)
+        return x.astype(np.float32) if x.dtype == np.float64 else x
+
+    return jax.tree.map(np.asarray, program(*jax.tree.map(rounded, arguments)))
+
+
+#: Precision a program may run in -> how it is called.
+CALLS: dict[str, Callable[..., Any]] = {"float64": in_float64, "float32": in_float32}
+
+
 def positions(count: int, block: int) -> Sequence[np.ndarray]:
     """Positions 0..count-1 in blocks of one size; the last block repeats its last position."""
     return [np.minimum(np.arange(start, start + block), count - 1) for start in range(0, count, block)]
 
 
-def in_blocks(program: Callable[..., Any], batched: tuple[Any, ...], block: int = BLOCK) -> Any:
-    """Run a program in float64 over blocks of the leading axis of its arguments.
+def in_blocks(program: Callable[..., Any], batched: tuple[Any, ...], block: int = BLOCK, precision: str = "float64") -> Any:
+    """Run a program over blocks of the leading axis of its arguments, in float64 unless told otherwise.
 
     Parameters
     ----------
@@ -43,6 +57,6 @@ def in_blocks(program: Callable[..., Any], batched: tuple[Any, ...], block: int 
         keep = min(block, count - int(rows[0]))
         # a full block is a view, not a copy
         part = slice(int(rows[0]), int(rows[0]) + block) if keep == block else rows
-        result = in_float64(program, *jax.tree.map(lambda x, part=part: np.asarray(x)[part], batched))
+        result = CALLS[precision](program, *jax.tree.map(lambda x, part=part: np.asarray(x)[part], batched))
         done.append(jax.tree.map(lambda x, keep=keep: x[:keep], result))
     return done[0] if len(done) == 1 else jax.tree.map(lambda *parts: np.concatenate(parts), *done)

@@ -197,15 +197,35 @@ class Truth(NamedTuple):
     optima: tuple[Optimum, ...]
 
 
-class Decisions(NamedTuple):
-    """Amounts chosen in each problem, and what they are worth."""
+class Decision(NamedTuple):
+    """What is done in one problem. NaN where nobody decides or nobody claims."""
 
-    amounts: tuple[Array, ...]  #: each [U]
-    value: Array  #: [problems]
+    amounts: Array  #: [U]
+    value: Array  #: money against the status quo, as the world values the amounts
+    promise: Array  #: the contender's own claim for these amounts
+    projected: Array  #: 1 where what was asked for could not be done and was moved to the nearest that can
+
+
+class Decisions(NamedTuple):
+    """What each problem's answer leads to, one Decision a problem."""
+
+    own: tuple[Decision, ...]  #: the contender's own allocation
+    common: tuple[Decision, ...]  #: the common allocator's on the answered curves
+
+
+class Cost(NamedTuple):
+    """What answering one cell took; NaN = not measured."""
+
+    seconds: Array  #: wall clock a cell, compilation apart
+    compile_seconds: Array  #: of the call the cell was answered in, shared by its cells
+    peak_bytes: Array  #: highest resident memory of the process
 
 
 class Failure(NamedTuple):
     """Why there is no answer."""
 
-    reason: str  #: timeout | error | nonfinite | unconverged | memory | unsupported
+    reason: str  #: one of REASONS
     detail: str
+
+
+REASONS = ("timeout", "error", "nonfinite", "unconverged", "memory", "unsupported")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from simbench.backends.replies import checked
 from simbench.blocks import BLOCK, in_blocks
 from simbench.briefs import one, stack
 from simbench.errors import BadInput
@@ -20,8 +21,6 @@ Author = Callable[[Array, Brief], Answers]  #: what the author of a native model
 
 #: Draws are answered this many at a time: one vmap over all would leave the cache.
 DRAWS_TOGETHER = 16
-#: Answers that must be finite; the others may hold NaN where a quantity is undefined.
-FINITE = ("contribution", "baseline", "forecast", "plan_value", "response")
 
 
 class Backend(NamedTuple):
@@ -35,6 +34,9 @@ class Backend(NamedTuple):
     supports: Callable[[Brief], str | None]  #: a reason means skip; from shapes and kinds only
     tags: frozenset[str]
     handles: frozenset[str]  #: broken assumptions its family can represent
+    precision: str = "float64"
+    code: str = ""  #: digest of the code behind it; the registry fills it in
+    spec: str | None = None  #: the words another process can make it from; None: only this process can
 
 
 def everything(brief: Brief) -> str | None:
@@ -49,14 +51,15 @@ def jax_backend(
     version: str = "1",
     config: Mapping[str, Any] | None = None,
     block: int = BLOCK,
+    precision: str = "float64",
     supports: Callable[[Brief], str | None] = everything,
     tags: Sequence[str] = ("native", "fast"),
     handles: Sequence[str] = (),
 ) -> Backend:
     """Lift a pure function ``(key, brief) -> Answers`` to a backend.
 
-    It is traced once a shape, vmapped over a padded block of worlds and run in float64. A world
-    whose answer is not finite becomes a `Failure`; its neighbours stand.
+    It is traced once a shape and vmapped over a padded block of worlds. A world whose answer is
+    not finite becomes a `Failure`; its neighbours stand.
 
     Parameters
     ----------
@@ -65,6 +68,8 @@ def jax_backend(
         Pure and traceable by JAX.
     block : int
         Cells a call; the same cell gives bit-identical answers in any company at this size.
+    precision : {"float64", "float32"}
+        float32 only where shown equal.
 
     Returns
     -------
@@ -82,12 +87,56 @@ def jax_backend(
         replies: list[Answers | Failure | None] = [None] * len(briefs)
         for members in by_shape(briefs).values():
             batch = stack([briefs[i] for i in members])
-            answers = in_blocks(program, (np.stack([keys[i] for i in members]), batch), block)
+            answers = in_blocks(program, (np.stack([keys[i] for i in members]), batch), block, precision)
             for row, i in enumerate(members):
-                replies[i] = checked(one(answers, row))
+                replies[i] = checked(briefs[i], one(answers, row))
         return [reply for reply in replies if reply is not None]
 
-    return Backend(name, version, dict(config or {}), answer, block, supports, frozenset(tags), frozenset(handles))
+    return Backend(
+        name, version, dict(config or {}), answer, block, supports, frozenset(tags), frozenset(handles), precision
+    )
+
+
+def python_backend(
+    name: str,
+    author: Callable[[Key, Brief], Any],
+    *,
+    version: str = "1",
+    config: Mapping[str, Any] | None = None,
+    supports: Callable[[Brief], str | None] = everything,
+    tags: Sequence[str] = (),
+    handles: Sequence[str] = (),
+) -> Backend:
+    """Lift an ordinary function ``(key, brief) -> answers`` to a backend.
+
+    It is called once a world, with NumPy arrays, and may raise: that is the `Failure` of this world.
+
+    Parameters
+    ----------
+    name : str
+    author : callable
+        `key` is two uint32 numbers (``numpy.random.default_rng(key)`` takes them). It returns
+        `Answers`, a mapping of its fields to arrays, or a `Failure`.
+
+    Returns
+    -------
+    Backend
+    """
+
+    def ask(key: Key, brief: Brief) -> Answers | Failure:
+        try:
+            return checked(brief, author(key, brief))
+        except MemoryError as error:
+            return Failure("memory", str(error) or "out of memory")
+        except Exception as error:
+            return Failure("error", f"{type(error).__name__}: {error}")
+
+    def answer(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
+        if len(briefs) != len(keys):
+            raise BadInput(name, f"{len(briefs)} briefs and {len(keys)} keys", "one key a brief")
+        return [ask(key, brief) for key, brief in zip(keys, briefs, strict=True)]
+
+    return Backend(name, version, dict(config or {}), answer, 1, supports, frozenset(tags), frozenset(handles))
 
 
 def by_shape(briefs: Sequence[Brief]) -> dict[Any, list[int]]:
@@ -97,14 +146,6 @@ def by_shape(briefs: Sequence[Brief]) -> dict[Any, list[int]]:
         leaves, structure = jax.tree.flatten(brief)
         groups.setdefault((structure, tuple(np.shape(x) for x in leaves)), []).append(i)
     return groups
-
-
-def checked(answers: Answers) -> Answers | Failure:
-    """The answers, or a Failure naming the first field that is not finite."""
-    for field in FINITE:
-        if not all(np.isfinite(x).all() for x in jax.tree.leaves(getattr(answers, field))):
-            return Failure("nonfinite", f"{field} is not finite")
-    return answers
 
 
 def answer_draws(effects: Callable[[Any], Effects], draws: Any, lever: Array, brief: Brief) -> Answers:

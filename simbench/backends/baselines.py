@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from simbench.backends.base import Backend, answer_draws, draws_of, jax_backend, predict
+from simbench.backends.contender import Contender, Option
 from simbench.briefs import timeline
 from simbench.estimands import Effects, within
 from simbench.records import Answers, Brief
@@ -26,7 +28,7 @@ def carried(retention: Array, x: Array) -> Array:
     return carry(kernel, jnp.zeros((LAGS - 1, *x.shape[-2:]), x.dtype), x)
 
 
-def ordinary_least_squares(order: int, key: Array, brief: Brief) -> Answers:
+def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> Answers:
     """Linear regression of national KPI on trend, season, controls and carried-over spend.
 
     Flat priors: coefficients are normal around the least-squares fit with its classical
@@ -48,7 +50,7 @@ def ordinary_least_squares(order: int, key: Array, brief: Brief) -> Answers:
     plain = jnp.concatenate(
         [
             jnp.ones((periods, 1)),
-            n[:, None] / 52.0,
+            *([n[:, None] / 52.0] if trend == "linear" else []),
             cosine,
             sine,
             (national_controls - mean) / jnp.where(spread > 0, spread, 1.0),
@@ -109,14 +111,22 @@ def credit_by_spend(key: Array, brief: Brief) -> Answers:
     )
 
 
-def ols(order: int = 2) -> Backend:
-    """Least squares; `order` = number of yearly Fourier pairs."""
+def _ols(order: int, trend: str) -> Backend:
     return jax_backend(
-        "ols", lambda key, brief: ordinary_least_squares(order, key, brief), config={"order": order},
-        handles=("uncorrelated-spend",),
-    )  # fmt: skip
+        "ols", partial(ordinary_least_squares, order, trend), handles=("uncorrelated-spend",)
+    )
 
 
-def spend_share() -> Backend:
-    """Credit in proportion to spend."""
-    return jax_backend("spend-share", credit_by_spend)
+OLS = Contender(
+    "ols",
+    "least squares on carried-over spend, trend, season and controls",
+    _ols,
+    options=(
+        Option("order", 2, "yearly Fourier pairs", "pairs", low=0, high=26),
+        Option("trend", "linear", "what the level does over time", choices=("linear", "none")),
+    ),
+)
+SPEND_SHARE = Contender(
+    "spend-share", "credit in proportion to spend, at the return expected beforehand",
+    lambda: jax_backend("spend-share", credit_by_spend),
+)  # fmt: skip

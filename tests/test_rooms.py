@@ -17,7 +17,7 @@ PACKAGE = ROOT / "simbench"
 WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "tables", "blocks"}
 BACKENDS = {"records", "ids", "transforms", "estimands", "briefs", "blocks"}
 DECIDE = {"records", "ids", "optimum", "backends.base", "world.base", "world.truth"}
-PARTS = {"errors", *WORLD, "world", "backends", "decide", "score", "run", "report", "lock"}
+PARTS = {"errors", "codec", "protocol", *WORLD, "world", "backends", "decide", "score", "run", "report", "lock"}
 
 #: Room -> the only rooms (or modules of rooms) it may import. Every room may import itself and `errors`.
 #: "" is `simbench/__init__.py`, the public functions.
@@ -25,6 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "tables": set(),
     "records": set(),
+    "codec": {"records"},
     "ids": {"records"},
     "transforms": set(),
     "blocks": set(),

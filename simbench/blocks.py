@@ -36,6 +36,12 @@ def in_float32(program: Callable[..., Any], *arguments: Any) -> Any:
 CALLS: dict[str, Callable[..., Any]] = {"float64": in_float64, "float32": in_float32}
 
 
+def take(batch: Any, rows: Sequence[int]) -> Any:
+    """Some worlds of a batched record, in the order of `rows`."""
+    picked = np.asarray(rows, dtype=int)
+    return jax.tree.map(lambda x: np.asarray(x)[picked], batch)
+
+
 def positions(count: int, block: int) -> Sequence[np.ndarray]:
     """Positions 0..count-1 in blocks of one size; the last block repeats its last position."""
     return [np.minimum(np.arange(start, start + block), count - 1) for start in range(0, count, block)]

@@ -1,4 +1,4 @@
-"""The one error a user of simbench sees for bad input."""
+"""The errors a user of simbench sees: bad input, and what is stored but damaged."""
 
 from __future__ import annotations
 
@@ -19,3 +19,7 @@ class BadInput(ValueError):
     def __init__(self, where: str, what: str, right: str = "") -> None:
         self.where, self.what, self.right = where, what, right
         super().__init__(f"{where}: {what}" + (f"; {right}" if right else ""))
+
+
+class Damaged(BadInput):
+    """Something stored is not what was written."""

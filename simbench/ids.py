@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -93,6 +92,15 @@ def backend_key(master: bytes, family: str, replicate: int, backend: str) -> np.
     return np.frombuffer(raw[:8], dtype="<u4").copy()
 
 
-def cell_id(source: str, replicate: int, transform: str, backend: Mapping[str, Any]) -> str:
-    """Identity of a cell: compared as a string, computed once."""
-    return digest({"source": source, "replicate": replicate, "transform": transform, "backend": dict(backend)})
+def cell_id(source: str, replicate: int, backend: str) -> str:
+    """Identity of a cell, compared as a string: of its source, its world, and its contender.
+
+    Parameters
+    ----------
+    source : str
+        Digest of scenario, transform of the brief and master key.
+    replicate : int
+    backend : str
+        Digest of the contender's identity.
+    """
+    return digest({"source": source, "replicate": replicate, "backend": backend})

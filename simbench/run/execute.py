@@ -1,167 +1,362 @@
-"""The main job: worlds drawn, contenders asked, decisions made and valued, answers scored."""
+"""The main job: worlds drawn, contenders asked, answers stored, decided on, valued and scored.
+
+Only what is missing is done. The driver draws, values and scores; contenders answer in host
+processes, except plain functions of this very process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from simbench import ids
-from simbench.backends.base import Backend
-from simbench.backends.registry import backend_named
-from simbench.decide.allocate import chosen
-from simbench.errors import BadInput
-from simbench.records import Answers, Brief, Decisions, Failure
-from simbench.score.metrics import METRICS, Metric, Row
-from simbench.score.statistics import Estimate, mean_interval, ratio_interval
-from simbench.world.scenario import Scenario, family
-from simbench.world.truth import Drawn, book_in, draw
-from simbench.world.worth import value
+from simbench.backends.replies import checked
+from simbench.blocks import take
+from simbench.briefs import one
+from simbench.errors import Damaged
+from simbench.records import Answers, Brief, Cost, Failure
+from simbench.run import cells, store
+from simbench.run.cells import Reply, Value, Worlds
+from simbench.run.oracle import oracle
+from simbench.run.plan import DEFAULT, Entry, Plan, Source, plan
+from simbench.run.results import Run, remember, scores_shelf, shelf_of
+from simbench.run.supervisor import Limits, Supervisor
+from simbench.world.scenario import family
+from simbench.world.truth import Drawn, book_in, draw_transformed
+from simbench.world.worth import Book, value
+
+Array = Any
+Say = Callable[[str, int, int], None]  #: (what is being done, cells done, cells in all)
+
+#: Finished cells of slow contenders are stored at least this often, in seconds.
+PATIENCE = 5.0
+#: Chunks of worlds kept in memory before the driver waits for contenders.
+AHEAD = 6
+NO_COST = Cost(np.nan, np.nan, np.nan)
 
 
-class Cell(NamedTuple):
-    """One (scenario, replicate, backend): what was answered, decided and scored."""
-
-    scenario: str
-    replicate: int
-    backend: str
-    reply: Answers | Failure
-    decisions: Decisions | None
-    rows: tuple[Row, ...]
+def silent(text: str, done: int, total: int) -> None:
+    """Progress that nobody sees."""
 
 
-class Run(NamedTuple):
-    """Drawn worlds and their cells."""
+class Chunk:
+    """Some worlds of one source while contenders are asked about them."""
 
-    drawn: tuple[Drawn, ...]
-    cells: tuple[Cell, ...]
+    def __init__(self, source: Source, replicates: Sequence[int], master: bytes, folder: Path) -> None:
+        self.source, self.replicates, self.master = source, tuple(replicates), master
+        self.shelf = folder / "worlds" / source.folder
+        self._drawn: Drawn | None = None
+        self._book: Book | None = None
+        self._worlds = cells.stored_worlds(self.shelf, self.replicates)
+
+    @property
+    def worlds(self) -> Worlds:
+        """Briefs and truths, from their shelf or drawn and put there."""
+        if self._worlds is None:
+            self._drawn = draw_transformed(self.source.scenario, self.replicates, self.source.transform, master=self.master)
+            truth: Any = self._drawn.truth
+            self._worlds = Worlds(self.replicates, self._drawn.brief, truth, self._drawn.labels)
+            cells.keep_worlds(self.shelf, self._worlds)
+        return self._worlds
+
+    @property
+    def drawn(self) -> Drawn:
+        """The worlds themselves, to value plans in; without truth where that is stored."""
+        if self._drawn is None:
+            self._drawn = draw_transformed(
+                self.source.scenario, self.replicates, self.source.transform, truth=False, master=self.master
+            )
+        return self._drawn
+
+    def value_of(self, replicates: Sequence[int]) -> Value:
+        """What these worlds give for amounts."""
+        rows = [self.replicates.index(replicate) for replicate in replicates]
+
+        def worth(i: int, amounts: Array) -> Array:
+            if self._book is None:
+                self._book = book_in(self.drawn.secret, self.drawn.brief)
+            book = self._book._replace(
+                futures=take(self._book.futures, rows), worth=np.asarray(self._book.worth)[rows],
+                keys=tuple(self._book.keys[row] for row in rows),
+            )  # fmt: skip
+            return value(book, take(self.worlds.brief.questions.problems[i], rows), amounts)
+
+        return worth
+
+
+class Pending:
+    """Cells of one contender in one chunk: those that came back and are not stored yet."""
+
+    def __init__(self, chunk: Chunk, entry: Entry, replicates: Sequence[int], folder: Path) -> None:
+        self.chunk, self.entry, self.replicates = chunk, entry, tuple(replicates)
+        self.answers = shelf_of(folder, entry.folder, chunk.source.folder)
+        self.scores = scores_shelf(folder, entry.folder, chunk.source.folder)
+        self.came: list[Reply] = []
+        self.left, self.since = len(self.replicates), time.monotonic()
+
+    def add(self, reply: Reply) -> None:
+        """One more cell came back."""
+        self.came.append(reply)
+        self.left -= 1
+        if self.left == 0 or time.monotonic() - self.since > PATIENCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what came back, and what follows from it."""
+        if self.came:
+            ready, self.came = self.came, []
+            place = cells.keep_answers(self.answers, self.chunk.source, self.entry, ready)
+            content = cells.stored_answers(place)
+            rows = cells.derive(self.chunk.worlds, content, self.chunk.value_of)
+            store.put(self.scores, place.name, cells.pack(rows))
+        self.since = time.monotonic()
+
+
+def asked_for(p: Plan, folder: Path, rounds: Sequence[Sequence[int]]) -> Iterator[tuple[Source, list[int], dict[int, list[int]]]]:
+    """Chunks with something missing: (source, replicates, entry position -> its missing replicates)."""
+    there = {
+        (s.folder, e.folder): set(store.shelf(shelf_of(folder, e.folder, s.folder))) for s in p.sources for e in p.entries
+    }
+    for numbers in rounds:
+        for source in p.sources:
+            wanted = [r for r in numbers if r in set(source.replicates)]
+            missing = {
+                i: [r for r in wanted if r not in there[source.folder, entry.folder]] for i, entry in enumerate(p.entries)
+            }
+            missing = {i: found for i, found in missing.items() if found}
+            if missing:
+                yield source, sorted(set().union(*missing.values())), missing
+
+
+def rounds_of(p: Plan, hurried: bool) -> list[list[int]]:
+    """Replicate numbers in the order they are worked on: small rounds first where time may run out."""
+    numbers = sorted({r for source in p.sources for r in source.replicates})
+    size, out = 2 if hurried else store.CELLS, []
+    while numbers:
+        out.append(numbers[:size])
+        numbers = numbers[size:]
+        size = min(2 * size, store.CELLS)
+    return out
 
 
 def run(
-    sources: Sequence[str | Path | Scenario],
-    backends: Sequence[str | Backend] = ("ols", "spend-share"),
+    sources: Any,
+    backends: Sequence[Any] = DEFAULT,
     *,
-    replicates: int = 4,
-    metrics: Sequence[Metric] = METRICS,
+    replicates: int | None = None,
+    only: Sequence[str] = (),
+    transforms: Sequence[str] = ("",),
+    store: str | Path | None = None,
+    jobs: int | None = None,
+    limits: Limits | None = None,
+    time_limit: float | None = None,
     master: bytes = ids.OPEN_MASTER,
+    say: Say = silent,
 ) -> Run:
-    """Draw every scenario, ask every backend, score every answer.
+    """Draw worlds, ask contenders, score their answers; what is stored already is not done again.
 
     Parameters
     ----------
-    sources : scenarios by name, path or value
-    backends : names or Backends
-    replicates : int
-        Worlds a scenario; all backends see the same ones.
+    sources : suite, scenario, or a list of them; names, paths or values
+    backends : list
+        Names (``"ols[trend=none]"``, ``"tag:fast"``, ``"oracle"``), files (``"mine.py:fit"``),
+        Backends, or plain functions ``(key, brief) -> answers``. Functions are asked in this process.
+    replicates : int, optional
+        Worlds a scenario; a suite's own number, else 4. All contenders see the same ones.
+    only, transforms
+        See :func:`simbench.run.plan.plan`.
+    store : path, optional
+        Folder of the run; ``simbench-runs/<name>`` if not given.
+    jobs : int, optional
+        Host processes; one a core if not given.
+    limits : Limits, optional
+        Wall clock and memory of a cell.
+    time_limit : float, optional
+        Seconds after which no more is begun; whole replicates count, the others are left for later.
+    say : callable
+        Told about progress.
 
     Returns
     -------
     Run
+        A handle on the folder; :func:`simbench.scores` and :func:`simbench.table` take it.
+
+    Raises
+    ------
+    BadInput
+        For anything that is not known or cannot be; nothing has been done by then.
     """
-    if isinstance(sources, (str, Path)):
-        raise BadInput("run", f"sources = {sources!r} is one name", "a list of scenarios")
-    contenders = [backend_named(backend) for backend in backends]
-    drawn, cells = [], []
-    for source in sources:
-        worlds = draw(source, replicates, master=master)
-        drawn.append(worlds)
-        for backend in contenders:
-            cells += ask(worlds, backend, metrics, master)
-    return Run(tuple(drawn), tuple(cells))
+    p = plan(sources, backends, replicates=replicates, only=only, transforms=transforms, master=master)
+    return execute(p, folder_of(p, store), jobs=jobs, limits=limits, time_limit=time_limit, say=say)
 
 
-def ask(worlds: Drawn, backend: Backend, metrics: Sequence[Metric], master: bytes) -> list[Cell]:
-    """All cells of one backend on one drawn scenario."""
-    briefs, truths = worlds.briefs, worlds.truths
-    root = family(worlds.scenario)
-    keys = [ids.backend_key(master, root, replicate, backend.name) for replicate in worlds.replicates]
-    refused = [backend.supports(brief) for brief in briefs]
-    asked = [i for i, reason in enumerate(refused) if reason is None]
+def folder_of(p: Plan, given: str | Path | None) -> Path:
+    """Where a run is kept."""
+    return Path(given) if given is not None else Path("simbench-runs") / p.suite
+
+
+def execute(
+    p: Plan,
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    limits: Limits | None = None,
+    time_limit: float | None = None,
+    say: Say = silent,
+) -> Run:
+    """Do what is missing of a plan; see :func:`run`."""
+    began = time.monotonic()
+    todo = list(asked_for(p, folder, rounds_of(p, time_limit is not None)))
+    total = sum(len(found) for _, _, missing in todo for found in missing.values())
+    whole = remember(p, folder, complete=not todo)
+    if not todo:
+        return whole
+    progress = Progress(total, say)
+    deadline = None if time_limit is None else began + time_limit
+    with ExitStack() as stack:
+        hosts: Supervisor | None = None
+        if any(p.entries[i].backend and p.entries[i].backend.spec for _, _, missing in todo for i in missing):  # type: ignore[union-attr]
+            hosts = stack.enter_context(Supervisor(jobs or cores(), limits or Limits()))
+        waiting: dict[int, Pending] = {}
+        stack.callback(lambda: [pending.flush() for pending in waiting.values()])
+        for source, numbers, missing in todo:
+            if late(deadline):
+                break
+            progress.say(f"drawing {source.name}")
+            chunk = Chunk(source, numbers, p.master, folder)
+            briefs = chunk.worlds.brief
+            for i, wanted in missing.items():
+                pending = Pending(chunk, p.entries[i], wanted, folder)
+                ticket = len(waiting) + 1 + max(waiting, default=0)
+                waiting[ticket] = pending
+                rows = [chunk.replicates.index(r) for r in wanted]
+                backend = p.entries[i].backend
+                if backend is not None and backend.spec is not None and hosts is not None:
+                    keys = keys_of(p.master, source, pending.entry, wanted)
+                    hosts.submit(ticket, backend.spec, take(briefs, rows), keys)
+                else:
+                    progress.say(f"{pending.entry.name} on {source.name}")
+                    for reply in here(p.master, pending, chunk, rows):
+                        pending.add(reply)
+                        progress.done()
+                    del waiting[ticket]
+                collect(hosts, waiting, progress, deadline, until=AHEAD * len(p.entries))
+        collect(hosts, waiting, progress, deadline, until=0)
+    return remember(p, folder, complete=not late(deadline))
+
+
+class Progress:
+    """Counts cells and tells about them."""
+
+    def __init__(self, total: int, say: Say) -> None:
+        self.count, self.total, self._say, self.text = 0, total, say, ""
+
+    def say(self, text: str) -> None:
+        """What is being done now."""
+        self.text = text
+        self._say(text, self.count, self.total)
+
+    def done(self) -> None:
+        """One more cell."""
+        self.count += 1
+        self._say(self.text, self.count, self.total)
+
+
+def late(deadline: float | None) -> bool:
+    """The time is up."""
+    return deadline is not None and time.monotonic() >= deadline
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def collect(hosts: Supervisor | None, waiting: dict[int, Pending], progress: Progress, deadline: float | None, until: int) -> None:
+    """Take in what hosts have answered; wait while more than `until` chunks are out."""
+    while hosts is not None and waiting and not late(deadline):
+        block = len(waiting) > until
+        came = 0
+        for done in hosts.outcomes(timeout=1.0 if block else 0.0):
+            came += 1
+            pending = waiting[done.ticket]
+            pending.add(Reply(pending.replicates[done.position], done.reply, done.cost, done.log))
+            progress.text = f"{pending.entry.name} on {pending.chunk.source.name}"
+            progress.done()
+            if pending.left == 0:
+                del waiting[done.ticket]
+        if not block and not came:
+            return
+        for pending in waiting.values():
+            if pending.came and time.monotonic() - pending.since > PATIENCE:
+                pending.flush()
+
+
+def keys_of(master: bytes, source: Source, entry: Entry, replicates: Sequence[int]) -> Array:
+    """Keys [n, 2] of cells: of the world and the contender's plain name, so that options are compared in pairs."""
+    name = str(entry.identity["name"]).partition("[")[0]
+    return np.stack([ids.backend_key(master, family(source.scenario), r, name) for r in replicates])
+
+
+def here(master: bytes, pending: Pending, chunk: Chunk, rows: Sequence[int]) -> Iterator[Reply]:
+    """Replies made in this process: the oracle's, and those of plain functions."""
+    backend, worlds = pending.entry.backend, chunk.worlds
+    if backend is None:
+        drawn = take_drawn(chunk.drawn, rows)
+        answers = oracle(drawn, take(worlds.brief, rows), take(worlds.truth, rows))
+        for i, replicate in enumerate(pending.replicates):
+            yield Reply(replicate, one(answers, i), NO_COST, "")
+        return
+    keys = keys_of(master, chunk.source, pending.entry, pending.replicates)
+    for i in range(0, len(rows), backend.block):
+        briefs = [one(worlds.brief, row) for row in rows[i : i + backend.block]]
+        began = time.perf_counter()
+        replies = asked(backend.answer, backend.supports, briefs, list(keys[i : i + backend.block]))
+        cost = Cost((time.perf_counter() - began) / len(briefs), 0.0, np.nan)
+        for k, reply in enumerate(replies):
+            yield Reply(pending.replicates[i + k], slim(checked(briefs[k], reply)), cost, "")
+
+
+def asked(answer: Any, supports: Any, briefs: Sequence[Brief], keys: Sequence[Array]) -> list[Answers | Failure]:
+    """Replies of one call; what a contender refuses or raises is its Failure."""
+    refused = [supports(brief) for brief in briefs]
     replies: list[Answers | Failure] = [Failure("unsupported", reason or "") for reason in refused]
-    for i, reply in zip(asked, backend.answer([briefs[i] for i in asked], [keys[i] for i in asked]), strict=True):
+    wanted = [i for i, reason in enumerate(refused) if reason is None]
+    try:
+        came = answer([briefs[i] for i in wanted], [keys[i] for i in wanted]) if wanted else []
+    except Exception as error:
+        came = [Failure("error", f"{type(error).__name__}: {error}")] * len(wanted)
+    for i, reply in zip(wanted, came, strict=True):
         replies[i] = reply
-    decisions = decide(worlds, briefs, replies)
-    cells = []
-    for i, reply in enumerate(replies):
-        told = decisions[i]
-        rows: tuple[Row, ...] = ()
-        if not isinstance(reply, Failure) and told is not None:
-            rows = tuple(row for metric in metrics for row in metric(briefs[i], truths[i], reply, told))
-        cells.append(Cell(worlds.scenario.name, worlds.replicates[i], backend.name, reply, told, rows))
-    return cells
+    return replies
 
 
-def decide(worlds: Drawn, briefs: Sequence[Brief], replies: Sequence[Answers | Failure]) -> list[Decisions | None]:
-    """Amounts each reply leads to, valued in the worlds themselves (NaN where none is chosen)."""
-    book, problems = book_in(worlds.secret, worlds.brief), worlds.brief.questions.problems
-    amounts: list[list[Any]] = []
-    values = np.full((len(briefs), len(problems)), np.nan)
-    for p, problem in enumerate(problems):
-        picks = [None if isinstance(reply, Failure) else chosen(briefs[i], reply, p) for i, reply in enumerate(replies)]
-        filled = np.stack([problem.status_quo[i] if pick is None else pick for i, pick in enumerate(picks)])
-        worth = value(book, problem, filled)
-        values[:, p] = np.where([pick is None for pick in picks], np.nan, worth)
-        amounts.append(picks)
-    return [
-        None if isinstance(reply, Failure) else Decisions(tuple(picks[i] for picks in amounts), values[i])
-        for i, reply in enumerate(replies)
-    ]
+def slim(reply: Answers | Failure) -> Answers | Failure:
+    """Answers as they are stored: float32."""
+    import jax
+
+    if isinstance(reply, Failure):
+        return reply
+    return jax.tree.map(lambda x: np.asarray(x, dtype=np.float32), reply)
 
 
-def scores(result: Run) -> Any:
-    """All score rows as a tidy pandas frame; a failed cell is one row with its reason."""
-    import pandas as pd
-
-    channels = {d.scenario.name: d.labels.channels for d in result.drawn}
-    problems = {d.scenario.name: d.labels.problems for d in result.drawn}
-    records = []
-    for cell in result.cells:
-        head = {"scenario": cell.scenario, "replicate": cell.replicate, "backend": cell.backend}
-        if isinstance(cell.reply, Failure):
-            records.append(
-                {**head, "estimand": "", "unit": "", "metric": "", "value": np.nan, "status": cell.reply.reason}
-            )
-        for row in cell.rows:
-            names = problems[cell.scenario] if row.estimand == "decision" else channels[cell.scenario]
-            unit = "all" if row.unit < 0 else names[row.unit]
-            records.append(
-                {
-                    **head,
-                    "estimand": row.estimand,
-                    "unit": unit,
-                    "metric": row.metric,
-                    "value": row.value,
-                    "status": row.status,
-                }
-            )
-    return pd.DataFrame.from_records(records)
-
-
-def table(result: Run) -> Any:
-    """Headlines with error bars: one row a scenario and backend.
-
-    Recovery, forecast, normalised regret (ratio of sums) and coverage; 95% t intervals over
-    worlds, `n` worlds, failures counted.
-    """
-    import pandas as pd
-
-    frame, rows = scores(result), []
-    for (scenario, backend), group in frame.groupby(["scenario", "backend"], sort=False):
-        whole = group[group.unit == "all"].set_index(["estimand", "metric"])["value"]
-        first = group[
-            (group.estimand == "decision") & (group.unit == next(iter(group[group.estimand == "decision"].unit), ""))
-        ]
-
-        def pick(estimand: str, metric: str, whole: Any = whole) -> Estimate:
-            return mean_interval(whole.get((estimand, metric), np.array([])))
-
-        regret = ratio_interval(first[first.metric == "regret"].value, first[first.metric == "gain"].value)
-        rows.append({
-            "scenario": scenario, "backend": backend,
-            "recovery error": pick("contribution", "error"), "forecast crps": pick("forecast", "crps"),
-            "normalised regret": regret, "coverage 90%": pick("contribution", "coverage 90%"),
-            "worlds": group.replicate.nunique(), "failed": int((group.estimand == "").sum()),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+def take_drawn(drawn: Drawn, rows: Sequence[int]) -> Drawn:
+    """Some worlds of a drawn batch."""
+    given = drawn.secret.noise.given
+    secret = drawn.secret._replace(
+        noise=drawn.secret.noise._replace(
+            numbers=take(drawn.secret.noise.numbers, rows), innovations=take(drawn.secret.noise.innovations, rows), given=given
+        ),
+        keys=tuple(drawn.secret.keys[row] for row in rows),
+        start=take(drawn.secret.start, rows), now=take(drawn.secret.now, rows), path=take(drawn.secret.path, rows),
+    )  # fmt: skip
+    return drawn._replace(
+        replicates=tuple(drawn.replicates[row] for row in rows), brief=take(drawn.brief, rows), truth=None, secret=secret
+    )

@@ -1,0 +1,181 @@
+"""What a run consists of: sources of worlds, contenders, and the cells between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simbench import ids
+from simbench.backends.base import Backend
+from simbench.backends.registry import backends_named, identity
+from simbench.briefs import parse_transform
+from simbench.errors import BadInput
+from simbench.world.scenario import (
+    Scenario,
+    family,
+    points,
+    read_scenario,
+    read_suite,
+    scenario_digest,
+    scenario_names,
+    suite_names,
+)
+
+#: The contender that knows the truth: made by the runner, never asked.
+ORACLE = "oracle"
+#: Who is asked where nobody says otherwise.
+DEFAULT = (ORACLE, "tag:fast")
+#: What a suite's file has and a scenario's has not.
+LISTS = re.compile(r"^scenarios\s*=", re.MULTILINE)
+#: Worlds a scenario where neither the caller nor a suite says how many.
+REPLICATES = 4
+
+
+class Source(NamedTuple):
+    """A scenario, seen through one transform of its briefs, and which worlds of it are wanted."""
+
+    scenario: Scenario
+    transform: str  #: canonical text; "" = as drawn
+    replicates: tuple[int, ...]
+    digest: str  #: of the scenario, the transform and the master key
+    folder: str  #: its name on disk
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.scenario.name + (f"@{self.transform}" if self.transform else "")
+
+
+class Entry(NamedTuple):
+    """A contender as a column of a run."""
+
+    name: str  #: the column
+    backend: Backend | None  #: None: the oracle
+    identity: dict[str, Any]
+    folder: str
+
+    @property
+    def cells(self) -> int:
+        """Cells a call."""
+        return self.backend.block if self.backend else 16
+
+
+class Plan(NamedTuple):
+    """Everything a run wants to know, before anything is done."""
+
+    suite: str
+    sources: tuple[Source, ...]
+    entries: tuple[Entry, ...]
+    master: bytes
+
+
+def slug(name: str) -> str:
+    """A name as part of a file name, at most 60 characters."""
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "-", name).strip("-.")[:60] or "x"
+
+
+def source_of(scenario: Scenario, transform: str, replicates: Sequence[int], master: bytes) -> Source:
+    """A source with its identity."""
+    told: dict[str, Any] = {"scenario": scenario_digest(scenario), "transform": transform}
+    if master != ids.OPEN_MASTER:
+        told["master"] = ids.file_digest(master)
+    found = ids.digest(told)
+    name = scenario.name + (f"+{transform}" if transform else "")
+    return Source(scenario, transform, tuple(replicates), found, f"{slug(name)}.{found[:16]}")
+
+
+def entry_of(backend: Backend | None) -> Entry:
+    """A contender with its identity; None is the oracle."""
+    told = {"name": ORACLE, "version": "1"} if backend is None else identity(backend)
+    name = ORACLE if backend is None else backend.name
+    return Entry(name, backend, told, f"{slug(name)}.{ids.digest(told)[:16]}")
+
+
+def entries_of(backends: Sequence[Any]) -> tuple[Entry, ...]:
+    """Contenders by name, path, function or value; the oracle by its reserved name.
+
+    Raises
+    ------
+    BadInput
+        If a name is not known, or two columns have the same name.
+    """
+    if isinstance(backends, str) or not isinstance(backends, Sequence):
+        raise BadInput("backends", f"{backends!r} is one", "a list")
+    asked = [name for name in backends if not (isinstance(name, str) and name == ORACLE)]
+    entries = [entry_of(None)] * (len(asked) < len(backends)) + [entry_of(b) for b in backends_named(asked)]
+    if not entries:
+        raise BadInput("backends", "none is named", f"for example {', '.join(DEFAULT)}")
+    names = [entry.name for entry in entries]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise BadInput("backends", f"{twice!r} stands for two contenders", f"labels tell them apart: {twice}@first")
+    return tuple(entries)
+
+
+def suite_title(sources: Sequence[Any]) -> str:
+    """The name of a run over sources."""
+    return slug("+".join(s.name if isinstance(s, Scenario) else Path(str(s)).name.removesuffix(".toml") for s in sources))
+
+
+def plan(
+    sources: str | Path | Scenario | Sequence[str | Path | Scenario],
+    backends: Sequence[Any] = DEFAULT,
+    *,
+    replicates: int | None = None,
+    only: Sequence[str] = (),
+    transforms: Sequence[str] = ("",),
+    master: bytes = ids.OPEN_MASTER,
+) -> Plan:
+    """The cells of a run: every source under every transform, every contender.
+
+    Parameters
+    ----------
+    sources : suites and scenarios by name, path or value
+        A sweep stands for all its points.
+    backends : list of names, paths, functions or Backends
+    replicates : int, optional
+        Worlds a scenario; a suite's own number, else 4.
+    only : sequence of str
+        Of a suite, only these scenarios.
+    transforms : sequence of str
+        ``"origin:-13"`` and the like (:func:`simbench.briefs.parse_transform`); ``""`` is as drawn.
+
+    Raises
+    ------
+    BadInput
+        For a name that is not known; nothing has been drawn by then.
+    """
+    listed = [sources] if isinstance(sources, (str, Path, Scenario)) else list(sources)
+    if not listed:
+        raise BadInput("sources", "none is named", "a suite or a scenario")
+    if replicates is not None and replicates < 1:
+        raise BadInput("replicates", f"{replicates}", "at least 1")
+    wanted: dict[str, tuple[Scenario, int]] = {}
+    for source in listed:
+        for scenario, count in _scenarios(source):
+            wanted.setdefault(scenario.name, (scenario, replicates or count))
+    unknown = [name for name in only if name not in wanted]
+    if unknown:
+        raise BadInput("only", f"{unknown[0]!r} is not among them", f"one of {', '.join(wanted)}")
+    kept = [pair for name, pair in wanted.items() if not only or name in only]
+    canonical = [parse_transform(text).text if text else "" for text in transforms]
+    found = tuple(
+        source_of(scenario, transform, range(count), master) for transform in dict.fromkeys(canonical) for scenario, count in kept
+    )
+    return Plan(suite_title(listed), found, entries_of(backends), master)
+
+
+def _scenarios(source: Any) -> list[tuple[Scenario, int]]:
+    if not isinstance(source, Scenario) and _is_suite(source):
+        return [(entry.scenario, entry.replicates) for entry in read_suite(source).scenarios]
+    scenario = source if isinstance(source, Scenario) else read_scenario(source)
+    return [(point, REPLICATES) for point in points(scenario)]
+
+
+def _is_suite(source: str | Path) -> bool:
+    if str(source) in suite_names():
+        return str(source) not in scenario_names()
+    path = Path(source)
+    return path.suffix == ".toml" and path.is_file() and LISTS.search(path.read_text(encoding="utf-8", errors="replace")) is not None

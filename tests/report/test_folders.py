@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from simbench.errors import BadInput
+from simbench.protocol import briefs as protocol_briefs
 from simbench.report import folders
 from simbench.report.folders import as_json, check_folder, harmless, write_folder
 from simbench.report.frames import truth_frame
@@ -118,7 +119,7 @@ def test_a_fault_half_way_leaves_nothing(clean: Any, tmp_path: Path, monkeypatch
     def full(*_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folders, "plans_frame", full)
+    monkeypatch.setattr(protocol_briefs, "plans_frame", full)
     with pytest.raises(BadInput, match="No space left"):
         write_folder(clean, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

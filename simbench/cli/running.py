@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from simbench.cli.board import LEGEND, leaderboard, records
-from simbench.cli.common import (
-    FAILURES,
-    NOTHING,
-    PASS,
-    emit,
-    example,
-    json_option,
-    page,
-    progress,
-)
+from simbench.cli.common import FAILURES, NOTHING, PASS, emit, example, json_option, page
+from simbench.errors import BadInput
 
-#: A backend that fails in more than this share of the worlds is not to be ranked.
+#: A contender that fails in more than this share of its cells is not to be ranked.
 ALLOWED_FAILURES = 0.05
+#: Seconds between two lines of progress where there is no terminal.
+QUIET = 10.0
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @click.command(
     epilog=example(
-        "simbench run clean",
-        "simbench run clean 'collinear[0.9]' --backend ols --backend spend-share --replicates 8",
-        "simbench run smoke",
+        "simbench run smoke --backend ols --backend spend-share",
+        "simbench run core --replicates 2 --time-limit 20m",
+        "simbench run clean --backend 'ols[trend=none]' --backend mine.py:fit@draft --transform origin:-13",
+        "simbench run core --backend tag:fast --dry-run",
     )
 )
-@click.argument("sources", nargs=-1, required=True, metavar="SCENARIO...")
-@click.option("--backend", "backends", multiple=True, help="A contender; may be repeated. [default: ols, spend-share]")
-@click.option("--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: 4, or the suite's]")
+@click.argument("sources", nargs=-1, required=True, metavar="SUITE|SCENARIO...")
+@click.option(
+    "--backend", "backends", multiple=True,
+    help="A contender: NAME, NAME[option=value], tag:NAME, FILE.py:NAME or 'command:PROGRAM'; may be repeated."
+    " [default: oracle and tag:fast]",
+)  # fmt: skip
+@click.option("--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: the suite's, else 4]")
+@click.option("--only", multiple=True, metavar="SCENARIO", help="Of a suite, only this scenario; may be repeated.")
+@click.option("--transform", "transforms", multiple=True, help="Ask under a transform, such as origin:-13; may be repeated.")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder of the run. [default: simbench-runs/NAME]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Host processes. [default: one a core]")
+@click.option("--time-limit", help="Begin nothing after this time, such as 90s, 8m or 1h; whole replicates count.")
+@click.option("--cell-limit", help="Wall clock a cell may take. [default: 10m]")
+@click.option("--memory", type=click.IntRange(min=64), help="Megabytes a contender may take. [default: 4096]")
+@click.option("--dry-run", is_flag=True, help="Only say cells, minutes, memory and disk.")
 @json_option
 @click.pass_context
 def run(
@@ -41,64 +50,128 @@ def run(
     sources: tuple[str, ...],
     backends: tuple[str, ...],
     replicates: int | None,
+    only: tuple[str, ...],
+    transforms: tuple[str, ...],
+    store: Path | None,
+    jobs: int | None,
+    time_limit: str | None,
+    cell_limit: str | None,
+    memory: int | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Draw worlds, ask contenders, score their answers.
+    """Draw worlds, ask contenders, store and score their answers; only what is missing is done.
 
-    SCENARIO is a shipped name, a file, a point of a sweep, or a suite. Exit code 4: a contender failed in
-    more than 5% of the worlds; 3: nothing could be scored.
+    A suite or scenario by name or file, or a point of a sweep. The folder of the run is printed; a run
+    that was killed or cut goes on where it stopped. Exit code 4: a contender failed in more than 5% of
+    its cells; 3: nothing could be scored.
     """
-    import simbench as sb
-    from simbench.backends.registry import backend_named
-    from simbench.run.execute import Run
+    from simbench.run.execute import cores, execute, folder_of
     from simbench.run.hosts import prepare_process
-    from simbench.world.scenario import read_scenario, read_suite, suite_names
+    from simbench.run.plan import DEFAULT, plan
+    from simbench.run.supervisor import Limits
 
+    limits = Limits()
+    if cell_limit is not None:
+        limits = limits._replace(seconds=seconds("--cell-limit", cell_limit))
+    if memory is not None:
+        limits = limits._replace(memory=memory << 20)
+    limit = None if time_limit is None else seconds("--time-limit", time_limit)
+    p = plan(sources, backends or DEFAULT, replicates=replicates, only=only, transforms=transforms or ("",))
+    folder = folder_of(p, store)
+    if dry_run:
+        _dry(p, folder, jobs or cores(), as_json)
+        return
     prepare_process()
-    contenders = [backend_named(name) for name in dict.fromkeys(backends or ("ols", "spend-share"))]
-    jobs: list[tuple[Any, int]] = []
-    for source in dict.fromkeys(sources):
-        if source in suite_names():
-            jobs += [(entry.scenario, replicates or entry.replicates) for entry in read_suite(source).scenarios]
-        else:
-            jobs.append((read_scenario(source), replicates or 4))
-    parts = []
-    with progress("running", quiet=as_json) as say:
-        for scenario, count in jobs:
-            say(scenario.name)
-            parts.append(sb.run([scenario], contenders, replicates=count))
-    result = Run(tuple(d for part in parts for d in part.drawn), tuple(c for part in parts for c in part.cells))
-    frame, rows = sb.table(result), sb.scores(result)
+    with told(quiet=as_json) as say:
+        done = execute(p, folder, jobs=jobs, limits=limits, time_limit=limit, say=say)
+    from simbench.cli.reporting import print_board
+
+    context.exit(print_board(done, as_json=as_json))
+
+
+def seconds(option: str, text: str) -> float:
+    """``"90s"``, ``"8m"``, ``"1h"`` or a plain number of seconds."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text.strip())
+    if not match or float(match[1]) <= 0:
+        raise BadInput(option, f"{text!r}", "a time such as 90s, 8m or 1h")
+    return float(match[1]) * UNITS[match[2] or "s"]
+
+
+def _dry(p: Any, folder: Path, jobs: int, as_json: bool) -> None:
+    import math
+
+    from simbench.cli.common import table
+    from simbench.run.forecast import dry_run as estimate
+
+    frame = estimate(p, folder, jobs)
+    rows = frame.to_dict("records")
     if as_json:
-        emit({"table": records(frame), "scores": rows.to_dict("records")})
-    else:
-        console = page()
-        console.print(leaderboard(frame))
-        console.print(LEGEND)
-    context.exit(verdict(rows, result))
+        emit({"folder": str(folder), "jobs": jobs, "cells": rows})
+        return
+
+    def figure(value: float, digits: int = 0) -> str:
+        return "?" if math.isnan(value) else f"{value:,.{digits}f}"
+
+    console = page()
+    columns = ("scenario", "contender", "cells", "stored", "missing", "minutes", "memory MB", "disk MB")
+    console.print(table(columns, [
+        (r["scenario"], r["backend"], r["cells"], r["stored"], r["missing"], figure(r["minutes"], 1),
+         figure(r["memory_mb"]), figure(r["disk_mb"], 1)) for r in rows
+    ], right=columns[2:]))  # fmt: skip
+    known, unknown = frame.minutes.sum(), int(frame.minutes.isna().sum())
+    said = f"{int(frame.missing.sum())} of {int(frame.cells.sum())} cells are missing: {known:.1f} minutes on {jobs} hosts"
+    console.print(said + (f", and {unknown} rows that were never measured (?)" if unknown else ""))
 
 
-def verdict(rows: Any, result: Any) -> int:
-    """Exit code of a run: anything measured, and how many cells failed."""
-    measured = rows.value.notna().any()
-    cells: dict[str, list[bool]] = {}
-    for cell in result.cells:
-        reason = getattr(cell.reply, "reason", None)
-        cells.setdefault(cell.backend, []).append(reason not in (None, "unsupported"))
-    if not measured:
+@contextmanager
+def told(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on stderr: a bar on a terminal, else a plain line now and then."""
+    import sys
+    import time
+
+    if quiet:
+        yield lambda text, done, total: None
+        return
+    if not sys.stderr.isatty():
+        since = [time.monotonic()]
+
+        def line(text: str, done: int, total: int) -> None:
+            if time.monotonic() - since[0] >= QUIET:
+                since[0] = time.monotonic()
+                click.echo(f"{done}/{total} cells, {text}", err=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
+
+
+def verdict(frame: Any) -> int:
+    """Exit code of a run from its score rows: anything measured, and how many cells failed."""
+    if not len(frame) or not frame.value.notna().any():
         return NOTHING
-    return FAILURES if any(sum(failed) > ALLOWED_FAILURES * len(failed) for failed in cells.values()) else PASS
+    cells = frame[["backend", "scenario", "replicate", "status", "reason"]].drop_duplicates()
+    failed = cells[(cells.status == "failed") & (cells.reason != "unsupported")]
+    count = frame.groupby("backend", observed=True)[["scenario", "replicate"]].apply(lambda g: len(g.drop_duplicates()))
+    share = failed.groupby("backend", observed=True).size().reindex(count.index, fill_value=0) / count
+    return FAILURES if (share > ALLOWED_FAILURES).any() else PASS
 
 
 @click.command(epilog=example("simbench demo", "simbench demo --csv weekly.csv --columns tv,radio"))
-@click.option("--csv", "file", type=click.Path(path_type=Path), help="Your own weekly file, for the third world.")
+@click.option("--csv", "file", type=click.Path(path_type=Path), help="Your own weekly file, for a world of your own.")
 @click.option("--columns", help="Its spend columns, separated by commas; guessed if not given.")
 @click.option("--replicates", type=click.IntRange(min=2), default=8, show_default=True, help="Worlds a scenario.")
 @json_option
 def demo(file: Path | None, columns: str | None, replicates: int, as_json: bool) -> None:
-    """Show what simbench does, on three kinds of worlds.
+    """Show what simbench does: run, score and report the suite smoke.
 
-    Writes the picture simbench-demo.png into the current folder (and replaces it).
+    Writes the picture simbench-demo.png and the run simbench-runs/demo into the current folder.
     """
     from simbench.cli.demonstration import demonstrate
     from simbench.run.hosts import prepare_process

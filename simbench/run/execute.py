@@ -20,7 +20,7 @@ from simbench import ids
 from simbench.backends.replies import checked
 from simbench.blocks import take
 from simbench.briefs import one
-from simbench.errors import Damaged
+from simbench.codec import pack
 from simbench.records import Answers, Brief, Cost, Failure
 from simbench.run import cells, store
 from simbench.run.cells import Reply, Value, Worlds
@@ -115,7 +115,7 @@ class Pending:
             place = cells.keep_answers(self.answers, self.chunk.source, self.entry, ready)
             content = cells.stored_answers(place)
             rows = cells.derive(self.chunk.worlds, content, self.chunk.value_of)
-            store.put(self.scores, place.name, cells.pack(rows))
+            store.put(self.scores, place.name, pack(rows))
         self.since = time.monotonic()
 
 

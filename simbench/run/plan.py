@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,6 +91,8 @@ def source_of(scenario: Scenario, transform: str, replicates: Sequence[int], mas
 def entry_of(backend: Backend | None) -> Entry:
     """A contender with its identity; None is the oracle."""
     told = {"name": ORACLE, "version": "1"} if backend is None else identity(backend)
+    if backend is not None and not backend.code:  # nobody can tell whether it is what it was: never resumed
+        told["once"] = f"{os.getpid()} {time.time_ns()}"
     name = ORACLE if backend is None else backend.name
     return Entry(name, backend, told, f"{slug(name)}.{ids.digest(told)[:16]}")
 
@@ -107,10 +111,6 @@ def entries_of(backends: Sequence[Any]) -> tuple[Entry, ...]:
     entries = [entry_of(None)] * (len(asked) < len(backends)) + [entry_of(b) for b in backends_named(asked)]
     if not entries:
         raise BadInput("backends", "none is named", f"for example {', '.join(DEFAULT)}")
-    names = [entry.name for entry in entries]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise BadInput("backends", f"{twice!r} stands for two contenders", f"labels tell them apart: {twice}@first")
     return tuple(entries)
 
 

@@ -41,6 +41,7 @@ class SourceTold(NamedTuple):
     digest: str
     folder: str
     replicates: tuple[int, ...]
+    file: str  #: the scenario's file, where it is not a shipped one
     units: dict[str, list[str]]  #: names of channels, geos, plans, problems
 
 
@@ -50,6 +51,11 @@ class EntryTold(NamedTuple):
     name: str  #: its column
     folder: str
     identity: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Of its identity, as far as the folder's name has it."""
+        return self.folder.rpartition(".")[2]
 
 
 class Run(NamedTuple):
@@ -85,8 +91,19 @@ def told_of(source: Source) -> SourceTold:
     units = {"channel": labels.channels, "geo": labels.geos, "plan": labels.plans, "problem": labels.problems}
     return SourceTold(
         source.name, source.scenario.name, family(source.scenario), source.transform, source.digest, source.folder,
-        source.replicates, {axis: list(names) for axis, names in units.items()},
+        source.replicates, file_of(source), {axis: list(names) for axis, names in units.items()},
     )  # fmt: skip
+
+
+def file_of(source: Source) -> str:
+    """Where a scenario that is not shipped can be read again; "" if it is shipped, or was never a file."""
+    from simbench.world.scenario import scenario_folder
+
+    file = source.scenario._file
+    place = Path(file.partition("[")[0]) if file else None
+    if place is None or not place.is_file() or place.resolve().parent == scenario_folder().resolve():
+        return ""
+    return str(place.resolve())
 
 
 def remember(p: Plan, folder: Path, *, complete: bool) -> Run:
@@ -100,11 +117,8 @@ def remember(p: Plan, folder: Path, *, complete: bool) -> Run:
     sources, entries = [told_of(s) for s in p.sources], [EntryTold(e.name, e.folder, e.identity) for e in p.entries]
     if not complete:
         sources = [s._replace(replicates=whole(folder, sources, entries, s)) for s in sources]
-    before = opened(folder) if (folder / "run.json").exists() else Run(folder, p.suite, (), ())
-    if before.suite != p.suite and before.sources:
-        suite = before.suite
-    else:
-        suite = p.suite
+    before = noted(folder) if (folder / "run.json").exists() else Run(folder, p.suite, (), ())
+    suite = before.suite  # a folder keeps the name it was begun under
     known = {s.folder: s for s in before.sources}
     for source in sources:
         old = known[source.folder].replicates if source.folder in known else ()
@@ -145,23 +159,26 @@ def opened(place: str | Path | Run) -> Run:
     folder = latest() if str(place) == "latest" else Path(place)
     if not (folder / "run.json").is_file() and (RUNS / folder / "run.json").is_file():
         folder = RUNS / folder
+    run = noted(folder)
+    names = [e.name for e in run.entries]
+    told_apart = tuple(e._replace(name=f"{e.name}@{e.digest[:8]}") if names.count(e.name) > 1 else e for e in run.entries)
+    return run._replace(entries=told_apart)
+
+
+def noted(folder: Path) -> Run:
+    """What a folder's manifest says, names as they were given."""
     try:
         told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         if told["version"] != VERSION:
             raise BadInput(str(folder), f"is a run of version {told['version']}", f"version {VERSION}")
-        sources = tuple(SourceTold(**{**s, "replicates": store.numbers(s["replicates"]) if s["replicates"] else ()}) for s in told["sources"])
-        entries = [EntryTold(**e) for e in told["entries"]]
+        sources = tuple(SourceTold(**{**s, "replicates": store.numbers(s["replicates"])}) for s in told["sources"])
+        return Run(folder, told["suite"], sources, tuple(EntryTold(**e) for e in told["entries"]))
     except OSError:
         raise BadInput(str(folder), "is no run", "a folder that simbench run has written, or latest") from None
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
         raise Damaged(str(folder / "run.json"), f"cannot be read ({error})", "run again with --store elsewhere") from None
-    names = [e.name for e in entries]
-    told_apart = [
-        e._replace(name=f"{e.name}@{e.folder[-16:][:8]}") if names.count(e.name) > 1 else e for e in entries
-    ]
-    return Run(folder, told["suite"], sources, tuple(told_apart))
 
 
 def latest() -> Path:
@@ -207,18 +224,30 @@ def derived(run: Run, source: SourceTold, entry: EntryTold, place: Path) -> dict
     return found
 
 
-def remade(run: Run, source: SourceTold, replicates: Sequence[int]) -> tuple[Worlds, Callable[[Sequence[int]], Any]]:
-    """Stored worlds, and a way to value plans in them."""
-    from simbench.run.execute import Chunk
+def again(source: SourceTold) -> Source:
+    """The source that a run remembers, read anew.
+
+    Raises
+    ------
+    BadInput
+        If its scenario is not what it was.
+    """
     from simbench.run.plan import source_of
     from simbench.world.scenario import points, read_scenario
 
-    name = source.scenario
-    scenario = read_scenario(name) if "[" not in name else read_scenario(name)
-    again = source_of(points(scenario)[0], source.transform, source.replicates, ids.OPEN_MASTER)
-    if again.digest != source.digest:
+    scenario = points(read_scenario(source.file or source.scenario))
+    named = [point for point in scenario if point.name == source.scenario] or list(scenario)
+    found = source_of(named[0], source.transform, source.replicates, ids.OPEN_MASTER)
+    if found.digest != source.digest:
         raise BadInput(source.name, "has changed since this run", "run again: it is another scenario now")
-    chunk = Chunk(again, replicates, ids.OPEN_MASTER, run.folder)
+    return found
+
+
+def remade(run: Run, source: SourceTold, replicates: Sequence[int]) -> tuple[Worlds, Callable[[Sequence[int]], Any]]:
+    """Stored worlds, and a way to value plans in them."""
+    from simbench.run.execute import Chunk
+
+    chunk = Chunk(again(source), replicates, ids.OPEN_MASTER, run.folder)
     return chunk.worlds, chunk.value_of
 
 

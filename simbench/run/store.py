@@ -38,7 +38,7 @@ def ranges(numbers: Sequence[int]) -> str:
 def numbers(text: str) -> tuple[int, ...]:
     """``0-2_5`` -> ``0,1,2,5``."""
     out: list[int] = []
-    for part in text.split("_"):
+    for part in filter(None, text.split("_")):
         first, _, last = part.partition("-")
         out += range(int(first), int(last or first) + 1)
     return tuple(out)

@@ -1,77 +1,318 @@
-"""The main job on small worlds."""
+"""The main job on small worlds: asked once, stored, valued, scored; nothing lost, nothing twice."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import worlds
 
-from simbench.backends.base import Backend, everything
-from simbench.errors import BadInput
+import simbench as sb
+from simbench.briefs import one
+from simbench.codec import unpack
+from simbench.errors import BadInput, Damaged
 from simbench.records import Answers, Failure
-from simbench.run.execute import run, scores, table
+from simbench.run import cells, store
+from simbench.run.forecast import dry_run
+from simbench.run.inspect import inspect
+from simbench.run.plan import plan
+from simbench.run.results import opened
+from simbench.run.supervisor import Limits
 
+ROOT = Path(__file__).resolve().parents[2]
+MINE = """
+import numpy as np
 
-def fake(name, reply):
-    """A backend that answers every brief by a function of it."""
-    return Backend(
-        name, "1", {}, lambda briefs, keys: [reply(brief) for brief in briefs], 1, everything, frozenset(), frozenset()
-    )
+def mine(key, brief):
+    spend = np.asarray(brief.context.spend_scale)
+    weeks = float(np.asarray(brief.panel.mask).sum())
+    windows = len(brief.questions.windows)
+    return {"contribution": np.tile(spend * weeks, (1, windows, 1)) * FACTOR}
+"""
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return worlds.written(tmp_path_factory.mktemp("run"), worlds.plain())
+def world(tmp_path_factory):
+    return worlds.written(tmp_path_factory.mktemp("worlds"), worlds.plain())
+
+
+def wide(frame, metric="error", estimand="contribution", unit="all"):
+    kept = frame[(frame.metric == metric) & (frame.estimand == estimand) & (frame.unit == unit)]
+    return kept.pivot(index="replicate", columns="backend", values="value")
+
+
+def credit(key, brief):
+    """Every channel is credited with its spend."""
+    spend = np.asarray(brief.context.spend_scale) * float(np.asarray(brief.panel.mask).sum())
+    return {"contribution": np.tile(spend, (1, len(brief.questions.windows), 1))}
 
 
 @pytest.fixture(scope="module")
-def result(path):
-    from simbench.world.truth import draw
+def told(world, tmp_path_factory):
+    """A run of the oracle, a native contender, a function, and one that always fails."""
 
-    secret = draw(path, 3)
-    told = iter(secret.truths * 2)
+    def fails(key, brief):
+        raise ValueError("no idea")
 
-    def knows(brief):
-        truth = next(told)
-        draws = {f: getattr(truth.answers, f)[None] for f in ("contribution", "marginal", "forecast", "plan_value")}
-        return Answers(**draws, allocation=tuple(best.amounts for best in truth.optima))
-
-    def curves(brief):
-        truth = next(told)
-        return Answers(response=tuple(r[None] for r in truth.answers.response))
-
-    return run(
-        [path],
-        [fake("knows", knows), fake("curves", curves), "ols", fake("fails", lambda brief: Failure("error", "always"))],
-        replicates=3,
-    )
+    folder = tmp_path_factory.mktemp("run") / "r"
+    return sb.run(world, ["oracle", "ols", credit, fails], replicates=3, store=folder)
 
 
-def test_who_knows_the_truth_makes_no_error(result):
-    frame = scores(result).set_index(["backend", "estimand", "unit", "metric"]).sort_index()
-    assert np.allclose(frame.loc[("knows", "contribution", "all", "error")].value, 0)
-    assert np.allclose(frame.loc[("knows", "decision", "fixed", "regret")].value, 0, atol=1e-9)
-    assert np.allclose(frame.loc[("knows", "roas", "tv", "error")].value, 0)
-    assert (frame.loc[("knows", "contribution", "all", "coverage 90%")].status == "no uncertainty").all()
+def test_the_oracle_is_perfect(told):
+    frame = sb.scores(told)
+    own = frame[frame.backend == "oracle"].set_index(["estimand", "unit", "metric"]).sort_index()
+    assert np.allclose(own.loc[("contribution", "all", "error")].value, 0, atol=1e-12)
+    for problem in ("problem:0", "problem:1"):
+        regret = own.loc[("decision", problem, "regret")].value.to_numpy()
+        assert (np.abs(regret) < 1e-6).all()
+        shared = own.loc[("decision", problem, "common regret")].value.to_numpy()
+        worlds_, _ = cells_of(told)
+        best = worlds_.truth.optima[int(problem[-1])]
+        spend = worlds_.brief.questions.problems[int(problem[-1])].status_quo.sum(axis=-1)
+        allowed = (best.upper_bound - best.value + best.grid_floor) / spend + 1e-6
+        assert (shared <= allowed).all() and (shared >= -1e-6).all()
 
 
-def test_who_answers_curves_is_allocated_by_the_common_allocator(result):
-    frame = scores(result).set_index(["backend", "estimand", "unit", "metric"]).sort_index()
-    regret, gain = (frame.loc[("curves", "decision", "fixed", m)].value.to_numpy() for m in ("regret", "gain"))
-    assert (regret >= -1e-9).all() and (regret <= 0.001 * gain + 1e-6).all()  # the grid floor
-    assert (frame.loc[("curves", "contribution", "all", "error")].status == "not answered").all()
+def cells_of(run):
+    run = opened(run)
+    source = run.sources[0]
+    found = cells.stored_worlds(run.folder / "worlds" / source.folder, source.replicates)
+    return found, source
 
 
-def test_regret_is_never_negative_and_failures_are_counted(result):
-    frame = scores(result)
-    regret = frame[(frame.metric == "regret") & (frame.status == "ok")].value
-    assert len(regret) and (regret >= -1e-6).all()
-    assert (frame[frame.backend == "fails"].status == "error").all() and len(frame[frame.backend == "fails"]) == 3
-    headline = table(result).set_index("backend")
-    assert headline.loc["fails", "failed"] == 3 and headline.loc["ols", "failed"] == 0
-    assert headline.loc["ols", "recovery error"].n == 3
+def test_a_failure_is_a_row_with_its_reason_and_hurts_nobody(told, world, tmp_path):
+    frame = sb.scores(told)
+    failed = frame[frame.backend == "fails"]
+    assert len(failed) == 3 and set(failed.status) == {"failed"} and set(failed.reason) == {"error"}
+    alone = sb.scores(sb.run(world, ["ols"], replicates=3, store=tmp_path / "alone"))
+    np.testing.assert_array_equal(wide(alone)["ols"], wide(frame)["ols"])
 
 
-def test_a_single_name_is_not_a_list(path):
-    with pytest.raises(BadInput, match="a list of scenarios"):
-        run(str(path))
+def test_what_is_stored_is_not_done_again(world, tmp_path):
+    calls = []
+
+    def counted(key, brief):
+        calls.append(1)
+        return credit(key, brief)
+
+    counted.__name__ = "counted"
+    for replicates, expected in ((2, 2), (2, 2), (5, 5)):
+        run = sb.run(world, [counted], replicates=replicates, store=tmp_path / "r")
+        assert len(calls) == expected
+        assert sorted(wide(sb.scores(run)).index) == list(range(replicates))
+
+
+def test_editing_a_file_makes_a_new_column(world, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE.replace("FACTOR", "1.0"))
+    first = sb.run(world, [f"{file}:mine"], replicates=2, store=tmp_path / "r")
+    file.write_text(MINE.replace("FACTOR", "2.0"))
+    second = sb.run(world, [f"{file}:mine"], replicates=2, store=tmp_path / "r")
+    errors = wide(sb.scores(tmp_path / "r"))
+    assert errors.shape == (2, 2) and all(name.startswith("mine@") for name in errors)
+    assert len(wide(sb.scores(first)).columns) == 1 == len(wide(sb.scores(second)).columns)
+    assert not np.allclose(wide(sb.scores(first)), wide(sb.scores(second)))
+
+
+def test_labels_tell_versions_apart(world, tmp_path):
+    file = tmp_path / "mine.py"
+    for label, factor in (("main", "1.0"), ("branch", "2.0")):
+        file.write_text(MINE.replace("FACTOR", factor))
+        sb.run(world, [f"{file}:mine@{label}"], replicates=3, store=tmp_path / "r")
+    assert set(wide(sb.scores(tmp_path / "r"))) == {"mine@main", "mine@branch"}
+    compared = sb.compare(tmp_path / "r", "mine@main", "mine@branch")
+    assert len(compared)
+
+
+def test_metrics_of_the_users_own_score_stored_answers(told):
+    def total(brief, truth, answers, decisions):
+        return {"total": float(np.asarray(answers.contribution)[:, 0].sum(axis=-1).mean())}
+
+    frame = sb.score(told, metrics=[total])
+    found = frame[frame.metric == "total"].pivot(index="replicate", columns="backend", values="value")
+    true = cells_of(told)[0].truth.answers.contribution[:, 0].sum(axis=-1)
+    np.testing.assert_allclose(found["oracle"], true)
+    assert set(found) == {"oracle", "ols", "credit"}
+
+
+def test_scores_are_made_again_when_their_code_has_changed_or_they_are_gone(told, tmp_path, monkeypatch):
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(told.folder, folder)
+    before = sb.scores(folder)
+    for file in (folder / "scores").rglob("*.npz"):
+        file.unlink()
+    pd.testing.assert_frame_equal(sb.scores(folder), before)
+    monkeypatch.setattr(cells, "deriving_code", lambda: "other code")
+    pd.testing.assert_frame_equal(sb.scores(folder), before)
+    assert all(unpack(file.read_bytes())["code"] == "other code" for file in (folder / "scores").rglob("*.npz"))
+
+
+def test_a_damaged_block_is_told_and_made_again(world, tmp_path):
+    run = sb.run(world, ["ols"], replicates=2, store=tmp_path / "r")
+    before = sb.scores(run)
+    (place,) = (tmp_path / "r" / "answers").rglob("*.npz")
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 1
+    place.write_bytes(bytes(content))
+    with pytest.raises(Damaged, match="run again"):
+        inspect(run, "test-world/0/ols")
+    again = sb.run(world, ["ols"], replicates=2, store=tmp_path / "r")
+    kept = ["estimand", "unit", "metric", "replicate", "value"]
+    timeless = lambda frame: frame[frame.estimand != "cost"][kept].reset_index(drop=True)  # noqa: E731
+    pd.testing.assert_frame_equal(timeless(sb.scores(again)), timeless(before))
+
+
+def test_a_cell_can_be_seen_whole(told, world):
+    seen = inspect(told, "test-world/1/ols")
+    drawn = sb.draw(world, [1])
+    np.testing.assert_array_equal(seen.brief.panel.kpi, drawn.briefs[0].panel.kpi)
+    np.testing.assert_array_equal(seen.truth.answers.contribution, drawn.truths[0].answers.contribution)
+    assert seen.reply.contribution.dtype == np.float32 and seen.cost.seconds > 0
+    assert seen.decisions is not None and len(seen.rows) > 20
+    failed = inspect(told, "test-world/1/fails")
+    assert failed.reply == Failure("error", "ValueError: no idea") and failed.decisions is None
+    with pytest.raises(BadInput, match="'olss' is not in this run"):
+        inspect(told, "test-world/1/olss")
+    with pytest.raises(BadInput, match="replicate 7"):
+        inspect(told, "test-world/7/ols")
+
+
+def test_answers_are_stored_as_they_came(told, world):
+    """The stored answer of a native contender is that of asking it directly, in float32."""
+    from simbench import ids
+    from simbench.backends.registry import backend_named
+
+    brief = sb.draw(world, [2]).briefs[0]
+    (direct,) = backend_named("ols").answer([brief], [ids.backend_key(ids.OPEN_MASTER, "test-world", 2, "ols")])
+    seen = inspect(told, "test-world/2/ols").reply
+    np.testing.assert_array_equal(seen.contribution, direct.contribution.astype(np.float32))
+    np.testing.assert_array_equal(seen.response[1], direct.response[1].astype(np.float32))
+
+
+def test_another_origin_is_another_source(world, tmp_path):
+    run = sb.run(world, ["oracle", "ols"], replicates=2, transforms=["", "origin:-6"], store=tmp_path / "r")
+    frame = sb.scores(run)
+    assert set(frame["transform"]) == {"", "origin:-6"}
+    errors = frame[(frame.backend == "ols") & (frame.estimand == "contribution") & (frame.metric == "error")]
+    assert errors.value.nunique() == 4
+    exact = frame[(frame.backend == "oracle") & (frame.estimand == "contribution") & (frame.metric == "error")]
+    assert np.allclose(exact.value, 0, atol=1e-12)
+
+
+def test_a_time_limit_leaves_whole_replicates(world, tmp_path):
+    def slow(key, brief):
+        time.sleep(0.15)
+        return credit(key, brief)
+
+    def quick(key, brief):
+        return credit(key, brief)
+
+    first = sb.run(world, [quick], replicates=40, store=tmp_path / "r")
+    assert not first.cut
+    run = sb.run(world, [slow, quick], replicates=40, store=tmp_path / "r", time_limit=2.0)
+    table = wide(sb.scores(run))
+    assert run.cut and 0 < len(table) < 40 and table.notna().all().all()
+    done = sb.run(world, [quick, slow], replicates=8, store=tmp_path / "r")
+    assert len(wide(sb.scores(done))) == 8 and not done.cut
+
+
+def test_a_dry_run_knows_what_is_missing(told, world, tmp_path):
+    p = plan(world, ["ols", credit], replicates=5)
+    frame = dry_run(p, told.folder, jobs=2).set_index("backend")
+    assert frame.loc["ols", "stored"] == 3 and frame.loc["ols", "missing"] == 2
+    assert frame.loc["ols", "minutes"] > 0 and 0 < frame.loc["ols", "disk_mb"] < 10
+    other = dry_run(plan(world, ["spend-share"], replicates=5), tmp_path / "none", jobs=2)
+    assert np.isnan(other.minutes[0]) and other.disk_mb[0] > 0
+
+
+def test_two_columns_of_one_name_are_refused(world, tmp_path):
+    def other(key, brief):
+        return {}
+
+    other.__name__ = "credit"
+    with pytest.raises(BadInput, match="'credit' names two"):
+        sb.run(world, [credit, other], store=tmp_path / "r")
+    with pytest.raises(BadInput, match="did you mean 'ols'"):
+        sb.run(world, ["olss"], store=tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+DRIVER = """
+import sys
+import simbench as sb
+from simbench.run import execute
+execute.PATIENCE = 0.2
+sb.run(sys.argv[1], [sys.argv[2] + ":mine", sys.argv[2] + ":slowly"], replicates=30, store=sys.argv[3], jobs=2)
+"""
+SLOWLY = MINE.replace("FACTOR", "1.0") + """
+
+def slowly(key, brief):
+    import time
+    time.sleep(0.03)
+    return mine(key, brief)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_time_and_issued_again_it_is_whole(world, tmp_path):
+    """kill -9 of the driver at six moments: afterwards the scores are those of a run left alone, each once."""
+    file = tmp_path / "mine.py"
+    file.write_text(SLOWLY)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", DRIVER, str(world), str(file)]
+    assert subprocess.run([*command, str(tmp_path / "alone")], env=environment, timeout=200).returncode == 0
+    generator = np.random.default_rng(7)
+    counts = []
+    for _ in range(6):
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, start_new_session=True)
+        try:
+            process.wait(timeout=2.0 + 3.0 * generator.random())
+            break
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        shelves = [store.shelf(folder) for folder in (tmp_path / "killed" / "answers").glob("*/*")]
+        counts.append(sum(map(len, shelves)))
+    assert subprocess.run([*command, str(tmp_path / "killed")], env=environment, timeout=200).returncode == 0
+    assert counts and counts == sorted(counts)  # nothing that was stored is lost
+    alone, killed = sb.scores(tmp_path / "alone"), sb.scores(tmp_path / "killed")
+    kept = ["scenario", "backend", "replicate", "estimand", "unit", "metric"]
+    for frame in (alone, killed):
+        assert not frame.duplicated(kept).any()
+    timeless = [frame[frame.estimand != "cost"].sort_values(kept).reset_index(drop=True) for frame in (alone, killed)]
+    pd.testing.assert_frame_equal(*[frame[[*kept, "value"]].astype({k: str for k in kept}) for frame in timeless])
+
+
+def test_interrupted_by_the_keyboard_it_keeps_what_came(world, tmp_path):
+    calls = []
+
+    def stops(key, brief):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return credit(key, brief)
+
+    with pytest.raises(KeyboardInterrupt):
+        sb.run(world, [stops], replicates=6, store=tmp_path / "r")
+    sb.run(world, [stops], replicates=6, store=tmp_path / "r")
+    assert len(calls) == 1 + 6
+    assert len(wide(sb.scores(tmp_path / "r"))) == 6
+
+
+def test_a_reply_that_is_no_answer_is_a_failure_with_a_sentence(world, tmp_path):
+    def odd(key, brief):
+        return {"contribution": np.ones((1, 1, 1))}
+
+    run = sb.run(world, [odd], replicates=1, store=tmp_path / "r", limits=Limits())
+    seen = inspect(run, "test-world/0/odd").reply
+    assert isinstance(seen, Failure) and "has shape (1, 1, 1), not (draws, 2, 2)" in seen.detail
+    assert one(np.arange(3), 1) == 1 and Answers().contribution is None

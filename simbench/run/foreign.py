@@ -1,0 +1,102 @@
+"""Answers from elsewhere: a run's briefs as a task folder, and what came back as a column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simbench import ids
+from simbench.blocks import take
+from simbench.briefs import one
+from simbench.codec import pack
+from simbench.errors import BadInput
+from simbench.protocol.answers import read_answer, validate
+from simbench.protocol.task import opaque_ids, write_task
+from simbench.records import Cost
+from simbench.run import cells, store
+from simbench.run.cells import Reply
+from simbench.run.execute import Chunk, slim
+from simbench.run.plan import Entry, Plan, slug
+from simbench.run.results import Run, SourceTold, again, opened, remember, scores_shelf, shelf_of
+
+
+def keys_of(source: SourceTold) -> list[Any]:
+    """A key for each brief of a source; the brief's opaque id and seed come from it."""
+    return [ids.backend_key(ids.OPEN_MASTER, source.digest, r, "task") for r in source.replicates]
+
+
+def write_run_task(run: str | Path | Run, out: str | Path) -> Path:
+    """Write all that contenders see in a run as one task folder, to be answered elsewhere.
+
+    Nothing in it tells which scenario a brief is of. See docs/protocol.md.
+
+    Raises
+    ------
+    BadInput
+        If the folder exists or cannot be written.
+    """
+    run = opened(run)
+    briefs, labels, keys = [], [], []
+    for source in run.sources:
+        chunk = Chunk(again(source), source.replicates, ids.OPEN_MASTER, run.folder)
+        briefs += [one(chunk.worlds.brief, i) for i in range(len(source.replicates))]
+        labels += [chunk.worlds.labels] * len(source.replicates)
+        keys += keys_of(source)
+    order = np.argsort(opaque_ids(keys))  # an order that tells nothing either
+    names = opaque_ids(keys)
+    return write_task(
+        out, [briefs[i] for i in order], [labels[i] for i in order], [keys[i] for i in order], [names[i] for i in order]
+    )
+
+
+def score_answers(run: str | Path | Run, answers: str | Path, name: str = "") -> Run:
+    """Take a folder of answers to a run's task into the run, as a column.
+
+    Parameters
+    ----------
+    run : Run, folder or "latest"
+    answers : path
+        What a program or a person answered to the task folder of this run.
+    name : str
+        The column; the folder's name if not given.
+
+    Raises
+    ------
+    BadInput
+        If the folder holds no answer to any brief of this run.
+    """
+    run, place = opened(run), Path(answers)
+    if not place.is_dir():
+        raise BadInput(str(answers), "is no folder", "the folder of answers")
+    files = sorted(path for path in place.iterdir() if path.is_file())
+    content = {path.name: ids.file_digest(path.read_bytes()) for path in files}
+    identity = {"name": name or place.resolve().name, "version": "1", "answers": ids.digest(content)}
+    entry = Entry(identity["name"], None, identity, f"{slug(identity['name'])}.{ids.digest(identity)[:16]}")
+    names = {source.folder: opaque_ids(keys_of(source)) for source in run.sources}
+    known = {brief for found in names.values() for brief in found}
+    if not any(file.startswith(tuple(known)) for file in content):
+        raise BadInput(str(answers), "answers no brief of this run", f"files named {min(known)}.csv and so on")
+    again_ = []
+    for told in run.sources:
+        source = again(told)
+        again_.append(source)
+        chunk = Chunk(source, told.replicates, ids.OPEN_MASTER, run.folder)
+        shelf = shelf_of(run.folder, entry.folder, source.folder)
+        missing = [i for i, r in enumerate(told.replicates) if r not in store.shelf(shelf)]
+        for start in range(0, len(missing), store.CELLS):
+            rows = missing[start : start + store.CELLS]
+            replies = [
+                Reply(told.replicates[i], slim(read_answer(place, names[told.folder][i], one(take(chunk.worlds.brief, [i]), 0), chunk.worlds.labels)), Cost(np.nan, np.nan, np.nan), "")
+                for i in rows
+            ]  # fmt: skip
+            file = cells.keep_answers(shelf, source, entry, replies)
+            rows_ = cells.derive(chunk.worlds, cells.stored_answers(file), chunk.value_of)
+            store.put(scores_shelf(run.folder, entry.folder, source.folder), file.name, pack(rows_))
+    p = Plan(run.suite, tuple(again_), (entry,), ids.OPEN_MASTER)
+    remember(p, run.folder, complete=True)
+    return opened(run.folder)
+
+
+__all__ = ["score_answers", "validate", "write_run_task"]

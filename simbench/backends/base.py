@@ -51,6 +51,7 @@ def jax_backend(
     version: str = "1",
     config: Mapping[str, Any] | None = None,
     block: int = BLOCK,
+    together: bool = True,
     precision: str = "float64",
     supports: Callable[[Brief], str | None] = everything,
     tags: Sequence[str] = ("native", "fast"),
@@ -68,6 +69,8 @@ def jax_backend(
         Pure and traceable by JAX.
     block : int
         Cells a call; the same cell gives bit-identical answers in any company at this size.
+    together : bool
+        Worlds of a block side by side; if not, one after the other: for loops whose length differs.
     precision : {"float64", "float32"}
         float32 only where shown equal.
 
@@ -79,7 +82,10 @@ def jax_backend(
     def lane(key: Array, brief: Brief) -> Answers:
         return author(jax.random.wrap_key_data(key), brief)
 
-    program = jax.jit(jax.vmap(lane))
+    def in_turn(keys: Array, briefs: Brief) -> Answers:
+        return jax.lax.map(lambda cell: lane(*cell), (keys, briefs))
+
+    program = jax.jit(jax.vmap(lane) if together else in_turn)
 
     def answer(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
         if len(briefs) != len(keys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any, NamedTuple
 
 from simbench.backends.base import Backend
@@ -60,36 +61,60 @@ def configured(contender: Contender, given: Mapping[str, Any]) -> Backend:
 
 
 def read_option(where: str, option: Option, value: Any) -> Any:
-    """A value as the option's type; text from a command line is read as one."""
+    """A value as the option's type; text from a command line is read as one.
+
+    Raises
+    ------
+    BadInput
+        If it is of another type, not finite, not among the choices, or out of range.
+    """
     place, kind = f"{where}[{option.name}]", type(option.default)
     try:
-        read = _truth(value) if kind is bool else kind(value)
-        if kind is int and not isinstance(value, str) and read != value:
-            raise ValueError
-    except (TypeError, ValueError):
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-        raise BadInput(place, f"{value!r}", words[kind]) from None
+        read = _READ[kind](value)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise BadInput(place, f"{value!r}", _WORDS[kind]) from None
     if option.choices and read not in option.choices:
         near = get_close_matches(str(read), option.choices, 1)
         right = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(option.choices)}"
         raise BadInput(place, f"{read!r}", right)
     low, high = option.low, option.high
-    if kind in (int, float) and not ((low is None or read >= low) and (high is None or read <= high)):
-        bounds = " and ".join(
-            text for text in (f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else "") if text
-        )
-        raise BadInput(place, f"{read!r}", bounds)
+    if (low is not None and read < low) or (high is not None and read > high):
+        told = (f"{words} {bound:g}" for words, bound in (("at least", low), ("at most", high)) if bound is not None)
+        raise BadInput(place, f"{read!r}", " and ".join(told))
     return read
 
 
 def _truth(value: Any) -> bool:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() not in words:
+    return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[str(value).lower()]
+
+
+def _whole(value: Any) -> int:
+    read = int(value)
+    if isinstance(value, bool) or (not isinstance(value, str) and read != value):
         raise ValueError
-    return words[str(value).lower()]
+    return read
+
+
+def _number(value: Any) -> float:
+    read = float(value)
+    if isinstance(value, bool) or not isfinite(read):
+        raise ValueError
+    return read
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
+
+
+_READ: dict[type, Callable[[Any], Any]] = {bool: _truth, int: _whole, float: _number, str: _word}
+_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a word"}
 
 
 def _said(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    """As it is written in a name; floats without loss."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) and float(short) != value else short

@@ -1,143 +1,251 @@
-"""What every backend must do, over the registry."""
+"""What every backend must do, over the registry; and that each check catches its fault."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import worlds
 
-from simbench import briefs
+from simbench.backends.base import Backend, everything, python_backend
+from simbench.backends.changed import in_kpi, in_money, reversed_channels
+from simbench.backends.conformance import FAILED, NOT_APPLICABLE, PASSED, check
 from simbench.backends.registry import NATIVE, backend_named
 from simbench.errors import BadInput
-from simbench.records import Failure
+from simbench.records import Answers
 from simbench.world.truth import draw
 
-KEYS = [np.array([i, 7], dtype=np.uint32) for i in range(20)]
+#: Options that make a slow contender quick; whoever is not named is checked as it is.
+SMALL = {
+    "numpyro-nuts": "[chains=2,warmup=60,samples=60]",
+    "robyn-style": "[generations=10,population=20]",
+}
+DRAWS = 64
+FIXED = '[[questions.problems]]\nname = "fixed"'
+
+
+def fewer_draws(brief):
+    from dataclasses import replace
+
+    return brief._replace(questions=brief.questions._replace(sizes=replace(brief.questions.sizes, draws=DRAWS)))
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    return draw(worlds.written(tmp_path_factory.mktemp("b"), worlds.plain()), 3, truth=False)
+def nation(tmp_path_factory):
+    path = worlds.written(tmp_path_factory.mktemp("nation"), worlds.plain(extra=FIXED))
+    return [fewer_draws(brief) for brief in draw(path, 3, truth=False).briefs]
 
 
-@pytest.fixture(params=sorted(NATIVE))
-def backend(request):
-    return backend_named(request.param)
+@pytest.fixture(scope="module")
+def geos(tmp_path_factory):
+    path = worlds.written(tmp_path_factory.mktemp("geos"), worlds.plain(geos=3, extra=FIXED))
+    return [fewer_draws(brief) for brief in draw(path, 2, truth=False).briefs]
 
 
-def fields(answers):
-    return {field: jax.tree.leaves(value) for field, value in answers._asdict().items() if value is not None}
+@pytest.mark.parametrize("name", sorted(NATIVE))
+def test_every_native_contender_keeps_the_laws(name, nation, geos):
+    checks = check(backend_named(name + SMALL.get(name, "")), [*nation, *geos])
+    assert [each for each in checks if each.status == FAILED] == []
+    assert sum(each.status == PASSED for each in checks) >= 10
 
 
-def test_answers_have_the_asked_shapes(backend, drawn):
-    brief = drawn.briefs[0]
-    (answers,) = backend.answer([brief], KEYS[:1])
-    draws = answers.contribution.shape[0]
-    questions, (weeks, geos, channels) = brief.questions, brief.panel.lever.shape
-    windows, multipliers = questions.windows.shape[0], questions.multipliers.shape[0]
-    assert draws in (1, questions.sizes.draws)
-    expected = {
-        "contribution": (draws, windows, channels),
-        "marginal": (draws, windows, channels),
-        "curve": (draws, channels, multipliers),
-        "impulse": (draws, channels, questions.sizes.impulse_lags),
-        "baseline": (draws, weeks),
-        "contribution_geo": (draws, geos, channels),
-        "forecast": (draws, questions.future.lever.shape[0], geos),
-        "plan_value": (draws, questions.plans.shape[0]),
-    }
-    for field, shape in expected.items():
-        assert getattr(answers, field).shape == shape, field
-    for problem, response in zip(questions.problems, answers.response, strict=True):
-        assert response.shape == (draws, *problem.levels.shape)
+# --- every check catches its fault
 
 
-def test_the_same_cell_in_any_company_gets_bit_identical_answers(backend, drawn):
-    together = backend.answer(drawn.briefs, KEYS[:3])
-    alone = backend.answer([drawn.briefs[2]], [KEYS[2]])
-    for field, leaves in fields(alone[0]).items():
-        for mine, theirs in zip(leaves, fields(together[2])[field], strict=True):
-            assert np.array_equal(mine, theirs, equal_nan=True), field
-
-
-def test_trailing_masked_weeks_change_nothing(backend, drawn):
-    """Rows at or after the origin are garbage and NaN: the answer is that of the shorter panel."""
-    brief = drawn.briefs[0]
-    cut = 55
-    questions = brief.questions._replace(windows=np.array([[0, cut], [10, cut]], np.int32))
-    series = ("lever", "spend", "kpi", "controls", "calendar", "mask")
-    panel = brief.panel._replace(origin=np.int32(cut))
-    short = brief._replace(questions=questions, panel=panel._replace(**{f: getattr(panel, f)[:cut] for f in series}))
-    replies = [backend.answer([short], KEYS[:1])[0]]
-    for garbage in (np.nan, 1e7):
-        spoilt = {f: getattr(panel, f).copy() for f in series}
-        for f in series[:-1]:
-            spoilt[f][cut:] = garbage
-        spoilt["mask"][cut:] = 0
-        replies.append(
-            backend.answer([brief._replace(questions=questions, panel=panel._replace(**spoilt))], KEYS[:1])[0]
-        )
-    assert not any(isinstance(reply, Failure) for reply in replies), replies
-    for long in replies[1:]:
-        for field, leaves in fields(replies[0]).items():
-            for mine, theirs in zip(leaves, fields(long)[field], strict=True):
-                theirs = theirs[:, :cut] if field == "baseline" else theirs
-                np.testing.assert_allclose(theirs, mine, rtol=1e-6, atol=1e-6 * np.nanmax(np.abs(mine)), err_msg=field)
-
-
-def test_money_in_other_units_scales_the_answers(backend, drawn):
-    brief, factor = drawn.briefs[0], 1024.0
+def answers_of(brief, scale=1.0):
+    """A point estimate that keeps the laws: spend at the expected return."""
     panel, questions, context = brief
-    money = questions.problems
-    scaled = brief._replace(
-        panel=panel._replace(lever=panel.lever * factor, spend=panel.spend * factor),
-        questions=questions._replace(
-            future=questions.future._replace(
-                lever=questions.future.lever * factor, spend=questions.future.spend * factor
-            ),
-            plans=questions.plans * factor,
-            problems=tuple(
-                p._replace(
-                    **{
-                        f: getattr(p, f) * factor
-                        for f in ("base", "status_quo", "levels", "lower", "upper", "budget", "group_low", "group_high")
-                    }
-                )
-                for p in money
-            ),
-        ),
-        context=context._replace(spend_scale=context.spend_scale * factor, unit_value=context.unit_value * factor),
-    )
-    one, other = backend.answer([brief], KEYS[:1])[0], backend.answer([scaled], KEYS[:1])[0]
-    for field, scale in (
-        ("contribution", 1.0),
-        ("marginal", 1 / factor),
-        ("curve", 1.0),
-        ("forecast", 1.0),
-        ("plan_value", factor),
+    paid = np.stack([panel.spend[a:b].sum(axis=(0, 1)) for a, b in questions.windows])
+    return {"contribution": (scale * paid * context.prior_roas_mean / context.unit_value)[None]}
+
+
+def faults(author, briefs, **options):
+    """Names of the checks that fail for a plain function."""
+    return {each.name for each in check(python_backend("fake", author, **options), briefs) if each.status == FAILED}
+
+
+def test_an_honest_function_passes(nation, geos):
+    assert faults(lambda key, brief: answers_of(brief), [*nation, *geos]) == set()
+
+
+def reads_hidden_weeks(key, brief):
+    return answers_of(brief, 1.0 + np.nan_to_num(brief.panel.spend[-1].sum(), nan=0.5))
+
+
+def reads_hidden_mask(key, brief):
+    return answers_of(brief, 1.0 + len(brief.panel.mask))
+
+
+def knows_currency(key, brief):
+    return {"contribution": answers_of(brief)["contribution"] + 1e-3 * brief.panel.spend[: brief.panel.origin].sum()}
+
+
+def knows_kpi_units(key, brief):
+    return {"contribution": answers_of(brief)["contribution"] + 1.0}
+
+
+def prefers_first_channel(key, brief):
+    answers = answers_of(brief)
+    answers["contribution"][..., 0] *= 1.1
+    return answers
+
+
+def writes_into_the_brief(key, brief):
+    brief.panel.spend[0] += 1.0
+    return answers_of(brief)
+
+
+def chance_of_its_own(key, brief, calls=[]):  # noqa: B006
+    calls.append(1)
+    return answers_of(brief, 1.0 + 1e-9 * len(calls))
+
+
+def says_nothing(key, brief):
+    return {"contribution": None}
+
+
+def wrong_shape(key, brief):
+    return {"contribution": answers_of(brief)["contribution"][..., :1]}
+
+
+def national_shape_only(key, brief):
+    if brief.panel.kpi.shape[1] > 1:
+        raise ValueError("geos")
+    return answers_of(brief)
+
+
+@pytest.mark.parametrize(
+    ("author", "caught"),
+    [
+        (reads_hidden_weeks, "after the origin"),
+        (reads_hidden_mask, "shorter panel"),
+        (knows_currency, "other money"),
+        (knows_kpi_units, "other KPI units"),
+        (prefers_first_channel, "channel order"),
+        (writes_into_the_brief, "brief untouched"),
+        (chance_of_its_own, "same again"),
+        (says_nothing, "answers"),
+        (wrong_shape, "answers"),
+        (national_shape_only, "3 geos, 60 weeks"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_fault_is_caught(author, caught, nation, geos):
+    assert caught in faults(author, [*nation, *geos])
+
+
+def backend_of(answer, supports=everything):
+    return Backend("fake", "1", {}, answer, 1, supports, frozenset(), frozenset())
+
+
+def test_company_that_matters_is_caught(nation):
+    def answer(briefs, keys):
+        return [Answers(contribution=len(briefs) * answers_of(brief)["contribution"]) for brief in briefs]
+
+    checks = {each.name: each for each in check(backend_of(answer), nation)}
+    assert checks["company"].status == FAILED and checks["same again"].status == PASSED
+
+
+def test_a_backend_that_raises_takes_its_neighbours_along(nation):
+    def answer(briefs, keys):
+        if any(not np.isfinite(brief.context.kpi_scale) for brief in briefs):
+            raise FloatingPointError("no scale")
+        return [Answers(**answers_of(brief)) for brief in briefs]
+
+    checks = {each.name: each for each in check(backend_of(answer), nation)}
+    assert checks["impossible world"].status == FAILED
+    assert "FloatingPointError" in checks["impossible world"].detail
+
+
+def test_a_reply_too_few_is_caught(nation):
+    checks = check(backend_of(lambda briefs, keys: []), nation)
+    assert checks[1].status == FAILED and "0 replies" in checks[1].detail
+    assert {each.status for each in checks[2:]} == {NOT_APPLICABLE}
+
+
+def test_fields_that_come_and_go_are_caught(nation):
+    def answer(briefs, keys):
+        return [Answers(**answers_of(b), **({"levels": None} if i else forecast(b))) for i, b in enumerate(briefs)]
+
+    def forecast(brief):
+        return {"forecast": np.ones((1, len(brief.questions.future.spend), 1))}
+
+    checks = check(backend_of(answer), nation)
+    assert checks[1].status == FAILED and "differently" in checks[1].detail
+
+
+def test_refusals_are_by_shape_and_in_words(nation, geos):
+    def honest(key, brief):
+        return answers_of(brief)
+
+    def one_geo(brief):
+        return None if brief.panel.kpi.shape[1] == 1 else "one geo only"
+
+    checks = check(python_backend("fake", honest, supports=one_geo), [*nation, *geos])
+    assert checks[-1].status == NOT_APPLICABLE and checks[-1].detail == "one geo only"
+    by_value = lambda brief: None if np.isfinite(brief.panel.kpi).all() else "holes"  # noqa: E731
+    assert faults(honest, nation, supports=by_value) == {"supports"}
+    assert "supports" in faults(honest, nation, supports=lambda brief: False)
+    assert faults(honest, nation, supports=lambda brief: "never") == {"answers"}
+
+
+def test_noise_is_told_from_bias(nation):
+    """Draws under new noise pass; a mean that moves by more than their standard error does not."""
+
+    def sampled(bias):
+        def author(key, brief):
+            first = brief.panel.spend[0].sum() / brief.context.spend_scale[0]  # follows the order of channels
+            random = np.random.default_rng([*key, int(1e6 * first) % 2**32])
+            noise = 1.0 + bias * first + 0.1 * random.standard_normal((DRAWS, 1, 1))
+            return {"contribution": noise * answers_of(brief)["contribution"]}
+
+        return author
+
+    assert faults(sampled(0.0), nation) == set()
+    assert faults(sampled(2.0), nation) == {"channel order"}
+
+
+def test_too_few_briefs(nation):
+    with pytest.raises(BadInput, match="at least two"):
+        check(backend_named("ols"), nation[:1])
+
+
+# --- the page
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "backends.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL))
+NAMES = ["expected.py:expected", "straight.py:model", "shrunk.py:shrunk[weight=0.9]", "careful.py:careful"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_of_the_page_keeps_the_laws(name, nation, geos, tmp_path):
+    file = name.split(":")[0]
+    (tmp_path / file).write_text(EXAMPLES[file])
+    checks = check(backend_named(f"{tmp_path}/{name}"), [*nation, *geos])
+    assert [each for each in checks if each.status == FAILED] == []
+
+
+def test_the_page_names_every_example_field_and_check(nation):
+    assert {name.split(":")[0] for name in NAMES} == set(EXAMPLES) and PAGE.count("```python") == len(NAMES)
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) >= set(Answers._fields)
+    for each in check(backend_named("spend-share"), nation):
+        assert f"\n| {each.name} |" in PAGE
+
+
+# --- the changed briefs themselves
+
+
+def test_changed_briefs_go_back_to_where_they_came_from(nation):
+    brief = nation[0]
+    for there in (
+        reversed_channels(reversed_channels(brief)),
+        in_money(in_money(brief, 1024.0), 1 / 1024.0),
+        in_kpi(in_kpi(brief, 1024.0), 1 / 1024.0),
     ):
-        mine, theirs = getattr(one, field), getattr(other, field)
-        np.testing.assert_allclose(
-            theirs, scale * mine, rtol=1e-6, atol=1e-6 * np.nanmax(np.abs(theirs)), err_msg=field
-        )
-
-
-def test_a_world_that_cannot_be_answered_fails_alone(backend, drawn):
-    good, bad = drawn.briefs[0], drawn.briefs[1]
-    poisoned = bad._replace(context=bad.context._replace(kpi_scale=np.float64(np.nan)))
-    first, second = backend.answer([good, poisoned], KEYS[:2])
-    assert not isinstance(first, Failure)
-    assert isinstance(second, Failure) and second.reason == "nonfinite"
-
-
-def test_a_national_model_answers_national_fields_of_a_geo_panel(backend, tmp_path):
-    brief = draw(worlds.written(tmp_path, worlds.plain(geos=3)), 1, truth=False).briefs[0]
-    (answers,) = backend.answer([brief], KEYS[:1])
-    assert answers.contribution_geo is None and np.isfinite(answers.contribution).all()
-
-
-def test_unknown_names_get_the_nearest():
-    with pytest.raises(BadInput, match="did you mean 'ols'"):
-        backend_named("olss")
-    assert briefs.one(np.arange(3), 1) == 1
+        for mine, theirs in zip(jax.tree.leaves(brief), jax.tree.leaves(there), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    turned = reversed_channels(brief)
+    assert not np.array_equal(turned.panel.lever, brief.panel.lever)

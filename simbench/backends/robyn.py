@@ -1,0 +1,420 @@
+"""The method of Meta's Robyn, written anew: carry-over and Hill by search, coefficients by ridge.
+
+Every candidate fixes retention, shape and half-saturation of each channel and one penalty; what is
+linear follows in closed form. An evolutionary search asks for little error and for effects shared
+like spend; the models that no other beats in both are the answer. docs/models.md has the formulas,
+what is like Robyn and what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from simbench import ids
+from simbench.backends.base import Backend, answer_draws, predict, python_backend
+from simbench.backends.contender import Contender, Option
+from simbench.blocks import in_float64
+from simbench.briefs import timeline
+from simbench.estimands import Effects, within
+from simbench.records import KINDS, Answers, Brief, Failure
+from simbench.transforms import fourier, saturate
+
+Array = Any
+Key = Any
+#: Broken assumptions that the model's form does not exclude; unequal channels its second error does.
+HANDLES = (
+    "enough-data", "uncorrelated-spend", "spend-variation", "effect-shape", "established-channels",
+    "monetary-kpi", "ordinary-units", "generated-spend", "strong-media",
+)  # fmt: skip
+#: Weeks to which panels are filled up: those that differ only in masked weeks run one program.
+STRETCH = 26
+#: Retention a week that Robyn's guide gives its channels, by kind; (0, 0.8) is its default for any.
+RETENTION = {"tv": (0.3, 0.8), "radio": (0.1, 0.4), "print": (0.1, 0.4), "out-of-home": (0.1, 0.4), "other": (0.0, 0.8)}
+DIGITAL, ANY = (0.0, 0.3), (0.0, 0.8)
+ALPHA, GAMMA = (0.5, 3.0), (0.3, 1.0)
+#: Rounds of coordinate descent before the active coefficients are solved for.
+SWEEPS = 30
+#: DECOMP.RSSD of a model in which no channel has an effect (infinite in Robyn).
+WORST = 1e3
+#: An effect share that Robyn rounds to zero.
+NO_EFFECT = 5e-5
+
+
+class Settings(NamedTuple):
+    """Numbers of the contender's options, by their names."""
+
+    trials: int
+    generations: int
+    population: int
+    models: int
+    order: int
+    trend: str
+    penalty: float
+    ranges: str
+
+
+class Data(NamedTuple):
+    """What is fitted: national series on weeks [0, M), 0 where not seen; columns centred, of variance 1."""
+
+    seen: Array  #: [M] 1 before the origin
+    lever: Array  #: [M, C] in units of `scale`
+    kpi: Array  #: [M] in units of the mean KPI, centred
+    level: Array  #: its mean
+    turned: Array  #: [M, p] trend, season and controls on their principal axes
+    size: Array  #: [p] variance of each
+    turn: Array  #: [p, p] axes
+    plain: Array  #: [N, p] the columns before they were turned, future weeks too
+    strongest: Array  #: largest correlation of any column or lever with the KPI; NaN if that does not vary
+    spend_share: Array  #: [C]
+    scale: Array  #: [C] money
+    share: Array  #: [G, C] each geo's share of a channel's lever
+    people: Array  #: [G] share of the population
+
+
+class Model(NamedTuple):
+    """One candidate fitted."""
+
+    retention: Array  #: [C]
+    half_at: Array  #: [C] in units of `Data.scale`
+    slope: Array  #: [C]
+    media: Array  #: [C] weekly effect at full saturation, in mean KPI
+    plain: Array  #: [p]
+    level: Array  #: intercept
+    noise: Array  #: residual standard deviation
+    nrmse: Array
+    rssd: Array
+
+
+@partial(jax.jit, static_argnames=("order", "trend"))
+def data_of(brief: Brief, order: int, trend: str) -> Data:
+    """A brief as the model sees it; rows at or after the origin are not looked at."""
+    panel, questions, context = brief
+    weeks = panel.lever.shape[0]
+    filled = -(-weeks // STRETCH) * STRETCH
+    seen = within(jnp.arange(filled), 0, panel.origin)
+    count = seen.sum()
+    people = panel.population / panel.population.sum()
+
+    def laid(x: Array) -> Array:  # the seen rows of [T, ...] on the filled weeks
+        full = jnp.concatenate([x, jnp.zeros((filled - weeks, *x.shape[1:]), x.dtype)])
+        return jnp.where(seen.reshape(-1, *(1,) * (x.ndim - 1)) > 0, full, 0.0)
+
+    def columns(controls: Array) -> Array:
+        n = jnp.arange(len(controls))
+        known = jnp.einsum("ngk,g->nk", controls, people)
+        straight = [n[:, None] / 52.0] if trend == "linear" else []
+        return jnp.concatenate([*straight, *fourier(n * 1.0, order), known], axis=1)
+
+    def standardised(x: Array, like: Array) -> Array:  # with the moments of the seen rows of `like`
+        mean = seen @ like / count
+        spread = jnp.sqrt(seen @ (like - mean) ** 2 / count)
+        varies = spread > 1e-9 * jnp.abs(mean)
+        return jnp.where(varies, (x - mean) / jnp.where(varies, spread, 1.0), 0.0)
+
+    raw = columns(laid(panel.controls))
+    plain = standardised(raw, raw) * seen[:, None]
+    size, turn = jnp.linalg.eigh(plain.T @ plain / count)
+    by_geo, bought = laid(panel.lever).sum(axis=0), laid(panel.lever).sum(axis=1)
+    total = by_geo.sum(axis=0)
+    scale = jnp.where(total > 0, bought.max(axis=0), jnp.where(context.spend_scale > 0, context.spend_scale, 1.0))
+    kpi = laid(panel.kpi.sum(axis=1)) / context.kpi_scale
+    level = kpi.sum() / count
+    centred = (kpi - level) * seen
+    kpi_spread = jnp.sqrt(centred @ centred / count)
+    both = jnp.concatenate([plain, standardised(bought, bought) * seen[:, None]], axis=1)
+    spend = laid(panel.spend).sum(axis=(0, 1))
+    return Data(
+        seen=seen,
+        lever=bought / scale,
+        kpi=centred,
+        level=level,
+        turned=plain @ turn,
+        size=jnp.maximum(size, 0.0),
+        turn=turn,
+        plain=standardised(columns(timeline(panel, questions.future)[1]), raw),
+        strongest=jnp.where(
+            kpi_spread > 1e-9 * jnp.abs(level), jnp.abs(centred @ both).max() / (count * kpi_spread), jnp.nan
+        ),
+        spend_share=spend / jnp.where(spend.sum() > 0, spend.sum(), 1.0),
+        scale=scale,
+        share=jnp.where(total > 0, by_geo / jnp.where(total > 0, total, 1.0), people[:, None]),
+        people=people,
+    )
+
+
+# --- one candidate
+
+
+def carried(retention: Array, x: Array) -> Array:
+    """Geometric carry-over ``a_t = x_t + retention a_{t-1}`` of x [n, ..., C], not normalised, as in Robyn."""
+
+    def week(before: Array, now: Array) -> tuple[Array, Array]:
+        after = now + retention * before
+        return after, after
+
+    return jax.lax.scan(week, jnp.zeros_like(x[0]), x)[1]
+
+
+def nonnegative(gram: Array, product: Array) -> Array:
+    """The b >= 0 that minimises ``b' gram b / 2 - product' b``; gram [C, C] positive definite.
+
+    Coordinate descent finds the positive ones, one solve makes them exact; where that would leave
+    the feasible set the descent's own answer stands.
+    """
+    diagonal, channels = jnp.diag(gram), product.shape[0]
+
+    def update(i: Array, b: Array) -> Array:
+        c = i % channels
+        return b.at[c].set(jnp.maximum(b[c] + (product[c] - gram[c] @ b) / diagonal[c], 0.0))
+
+    rough = jax.lax.fori_loop(0, SWEEPS * channels, update, jnp.maximum(product / diagonal, 0.0))
+    active = rough > 0
+    pairs = active[:, None] & active[None, :]
+    exact = jnp.linalg.solve(jnp.where(pairs, gram, jnp.diag(diagonal)), jnp.where(active, product, 0.0))
+    return jnp.where((exact >= 0).all(), exact, rough)
+
+
+def fitted(data: Data, penalty: Array, point: Array) -> Model:
+    """The ridge regression of one candidate, media coefficients not negative, and its two errors.
+
+    Parameters
+    ----------
+    penalty : float
+        The greatest ridge penalty, times the largest correlation with the KPI.
+    point : array [3 C + 1]
+        Retention, alpha and gamma of each channel, and where the penalty lies between its bounds.
+
+    References
+    ----------
+    Runge and others 2024, Packaging Up Media Mix Modeling, arXiv:2403.14674; Robyn's source, version 3.12.
+    """
+    retention, alpha, gamma = point[:-1].reshape(3, -1)
+    seen, count = data.seen[:, None], data.seen.sum()
+    carry_over = carried(retention, data.lever) * seen
+    peak = carry_over.max(axis=0)
+    half_at = gamma * jnp.where(peak > 0, peak, 1.0)
+    curve = saturate("hill", carry_over, half_at, alpha)
+    mean = curve.sum(axis=0) / count
+    centred = (curve - mean) * seen
+    spread = jnp.sqrt((centred**2).sum(axis=0) / count)
+    unit = jnp.where(spread > 1e-9, spread, 1.0)
+    media = centred / unit
+    # ridge of variance-one columns; the plain ones are solved for on their axes, given the media
+    ridge = data.strongest * penalty * (1e-4 + (1.0 - 1e-4) * point[-1])
+    cross, along, own = media.T @ data.turned / count, data.turned.T @ data.kpi / count, media.T @ data.kpi / count
+    kept = 1.0 / (data.size + ridge)
+    gram = media.T @ media / count + ridge * jnp.eye(len(peak)) - (cross * kept) @ cross.T
+    beta = nonnegative(gram, own - (cross * kept) @ along)
+    on_axes = kept * (along - beta @ cross)
+    residual = data.kpi - media @ beta - data.turned @ on_axes
+    squares = residual @ residual
+    scaled = beta / unit
+    high = jnp.where(data.seen > 0, data.kpi, -jnp.inf).max()
+    low = jnp.where(data.seen > 0, data.kpi, jnp.inf).min()
+    free = jnp.maximum(count - len(beta) - len(on_axes) - 1.0, 1.0)
+    return Model(
+        retention=retention,
+        half_at=half_at,
+        slope=alpha,
+        media=scaled,
+        plain=data.turn @ on_axes,
+        level=data.level - scaled @ mean,
+        noise=jnp.sqrt(squares / free),
+        nrmse=jnp.sqrt(squares / count) / (high - low),
+        rssd=decomposition_distance(scaled * mean, data.spend_share),
+    )
+
+
+def decomposition_distance(effect: Array, spend_share: Array) -> Array:
+    """DECOMP.RSSD: how far the shares of effect [C] are from the shares of spend [C].
+
+    Times one plus the share of channels with spend that have no effect.
+    """
+    total = effect.sum()
+    share = effect / jnp.where(total > 0, total, 1.0)
+    used = spend_share > 0
+    idle = (used & (share < NO_EFFECT)).sum() / jnp.maximum(used.sum(), 1)
+    distance = jnp.sqrt(((share - spend_share) ** 2).sum()) * (1.0 + idle)
+    return jnp.where(total > 0, distance, WORST)
+
+
+@jax.jit
+def errors_of(data: Data, penalty: Array, points: Array) -> Array:
+    """NRMSE and DECOMP.RSSD [P, 2] of candidates [P, 3 C + 1]."""
+    models = jax.vmap(partial(fitted, data, penalty))(points)
+    return jnp.stack([models.nrmse, models.rssd], axis=1)
+
+
+# --- the search
+
+
+def bounds_of(kind: Array, ranges: str) -> np.ndarray:
+    """Lowest and highest value [3 C + 1, 2] of a candidate's numbers."""
+    names = [KINDS[int(k)] for k in kind]
+    retention = [RETENTION.get(name, DIGITAL) if ranges == "by-kind" else ANY for name in names]
+    return np.array([*retention, *[ALPHA] * len(names), *[GAMMA] * len(names), (0.0, 1.0)])
+
+
+def search(
+    errors: Callable[[np.ndarray], Array], bounds: np.ndarray, settings: Settings, key: Key
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates [N, n] and their two errors [N, 2]: all that the trials looked at.
+
+    Differential evolution, once a trial, each with its own weights of the two errors.
+
+    Parameters
+    ----------
+    errors : callable
+        Candidates [P, n] -> errors [P, 2].
+    bounds : array [n, 2]
+    key : array [2] uint32
+
+    References
+    ----------
+    Storn and Price 1997; SciPy's ``differential_evolution``.
+    """
+    from scipy.optimize import differential_evolution
+
+    low, high = bounds.T
+    points: list[np.ndarray] = []
+    found: list[np.ndarray] = []
+    for trial in range(settings.trials):
+        weight = (trial + 0.5) / settings.trials
+
+        def loss(x: np.ndarray, weight: float = weight) -> np.ndarray:
+            points.append(x.T.copy())
+            found.append(np.asarray(errors(points[-1])))
+            return found[-1] @ np.array([weight, 1.0 - weight])
+
+        random = ids.generator(ids.stream_bytes(np.asarray(key).tobytes(), "robyn-style", trial, "search"))
+        differential_evolution(
+            loss,
+            bounds,
+            strategy="currenttobest1bin",
+            mutation=0.8,
+            recombination=0.5,
+            init=low + (high - low) * random.random((settings.population, len(low))),
+            maxiter=settings.generations - 1,
+            tol=0.0,
+            polish=False,
+            updating="deferred",
+            vectorized=True,
+            rng=random,
+        )
+    return np.concatenate(points), np.concatenate(found)
+
+
+def best(errors: np.ndarray, models: int) -> np.ndarray:
+    """Positions of so many candidates: Pareto front after front, the last one thinned evenly.
+
+    Candidates among the worst tenth in either error are left out, as in Robyn.
+    """
+    good = (errors <= np.quantile(errors, 0.9, axis=0)).all(axis=1)
+    left = np.flatnonzero(good | ~good.any())
+    left = left[np.lexsort((errors[left, 1], errors[left, 0]))]
+    kept: list[np.ndarray] = []
+    missing = models
+    while missing > 0 and len(left) > 0:
+        least = np.minimum.accumulate(errors[left, 1])
+        on_front = np.append(True, errors[left[1:], 1] < least[:-1])
+        front = left[on_front]
+        take = min(missing, len(front))
+        kept.append(front[(2 * np.arange(take) + 1) * len(front) // (2 * take)])
+        left, missing = left[~on_front], missing - take
+    chosen = np.concatenate(kept)
+    return chosen[np.arange(models) * len(chosen) // models]
+
+
+# --- the contender
+
+
+@jax.jit
+def answers_of(key: Key, data: Data, penalty: Array, points: Array, brief: Brief) -> Answers:
+    """Answers [D, ...] of the chosen candidates, each a whole model, repeated in turn up to D.
+
+    A geo's curve is the national one, shrunk to the geo's share of the channel's money; the rest of
+    the KPI is spread by population.
+    """
+    lever, _ = timeline(brief.panel, brief.questions.future)
+    kpi_scale, draws = brief.context.kpi_scale, brief.questions.sizes.draws
+    models = jax.vmap(partial(fitted, data, penalty))(points)
+    share = jnp.where(data.share > 0, data.share, data.people[:, None])
+
+    def effects(model: Model) -> Effects:
+        base = kpi_scale * (model.level + data.plain @ model.plain)
+
+        def before(x: Array) -> Array:
+            late = carried(model.retention, jnp.moveaxis(x, -3, 0))
+            return jnp.moveaxis(late, 0, -3) / (data.scale * share)
+
+        def curve(v: Array) -> Array:
+            return kpi_scale * model.media * data.share * saturate("hill", v, model.half_at, model.slope)
+
+        return Effects(base[:, None] * data.people, before, curve, lambda s: s)
+
+    answers = answer_draws(effects, models, lever, brief)
+    turn = jnp.arange(draws) * len(points) // draws
+    answers = jax.tree.map(lambda x: x[turn], answers)
+    held = brief.questions.future.lever.shape[0]
+    noise = jax.random.normal(jax.random.wrap_key_data(key), (draws, held), dtype=data.kpi.dtype)
+    noise = kpi_scale * models.noise[turn][:, None] * noise
+    answers = predict(answers, noise[:, :, None] * data.people)
+    return answers._replace(contribution_geo=None) if brief.panel.kpi.shape[1] > 1 else answers
+
+
+def robyn_style(settings: Settings, key: Key, brief: Brief) -> Answers | None:
+    """Search, select, answer; None where the KPI of the seen weeks is not finite or does not vary."""
+    data = data_of(brief, settings.order, settings.trend)
+    if not np.isfinite(data.strongest):
+        return None
+    bounds, channels = bounds_of(brief.context.kind, settings.ranges), len(brief.context.kind)
+    # searched in order of spend: the order in which channels are named changes nothing
+    order = np.argsort(data.spend_share, kind="stable")
+    there = np.concatenate([order, channels + order, 2 * channels + order, [3 * channels]])
+    back = np.argsort(there)
+    points, errors = search(lambda x: errors_of(data, settings.penalty, x[:, back]), bounds[there], settings, key)
+    chosen = points[best(errors, min(settings.models, brief.questions.sizes.draws))][:, back]
+    answers: Answers = answers_of(key, data, settings.penalty, chosen, brief)
+    return answers
+
+
+def _made(**options: Any) -> Backend:
+    settings = Settings(**options)
+
+    def ask(key: Key, brief: Brief) -> Answers | Failure:
+        answers = in_float64(robyn_style, settings, key, brief)
+        if answers is None:
+            return Failure("nonfinite", "the KPI of the seen weeks is not finite, or does not vary")
+        return answers
+
+    return python_backend("robyn-style", ask, tags=("native", "fast"), handles=HANDLES)
+
+
+ROBYN_STYLE = Contender(
+    "robyn-style",
+    "the method of Meta's Robyn: searched carry-over and Hill, ridge, two errors",
+    _made,
+    options=(
+        Option("trials", 5, "independent searches, each with its own weights of the errors", "trials",
+               "Robyn's default", low=1),
+        Option("generations", 67, "generations of a trial", "generations",
+               "Robyn's 2000 candidates a trial", low=2),
+        Option("population", 30, "candidates of a generation", "candidates", "Nevergrad's DE", low=5),
+        Option("models", 100, "best models kept; their spread is the interval", "models",
+               "Robyn's min_candidates", low=1),
+        Option("order", 2, "yearly Fourier pairs, in place of Prophet's season", "pairs", low=0, high=26),
+        Option("trend", "linear", "what the level does over time", choices=("linear", "none")),
+        Option("penalty", 100.0, "greatest ridge penalty, times the largest correlation", "",
+               "Robyn's lambda_seq: 0.1 / 0.001", low=1e-6),
+        Option("ranges", "by-kind", "retention allowed: by the channel's kind, or 0 to 0.8 for all",
+               source="Robyn's guide and default", choices=("by-kind", "wide")),
+    ),
+    source="Runge and others 2024, arXiv:2403.14674; facebookexperimental/Robyn",
+    answers="everything but contributions by geo",
+)  # fmt: skip

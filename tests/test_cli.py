@@ -25,7 +25,7 @@ from simbench.errors import BadInput
 from simbench.world.scenario import read_scenario, recorded_paths, scenario_names
 
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = {"list", "show", "draw", "run", "demo", "new", "schema", "lock", "doctor"}
+VERBS = {"list", "show", "draw", "run", "demo", "new", "check", "schema", "lock", "doctor"}
 
 
 def call(*arguments: str | Path) -> Result:
@@ -67,7 +67,7 @@ def test_the_verbs() -> None:
     assert set(main.commands) == VERBS
 
 
-@pytest.mark.parametrize("verb", [*sorted(VERBS), "new scenario"])
+@pytest.mark.parametrize("verb", [*sorted(VERBS), "new scenario", "new backend"])
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
     for flag in ("--help", "-h"):
         text = printed(*verb.split(), flag)
@@ -119,7 +119,7 @@ def test_list() -> None:
     clean = next(row for row in answer["scenarios"] if row["name"] == "clean")
     assert set(clean) == {"name", "family", "breaks", "weeks", "channels", "geos", "digest", "title"}
     assert {suite["name"] for suite in answer["suites"]} == {"core", "smoke"}
-    assert "ols" in answer["backends"]
+    assert {"name": "ols", "source": "simbench", "fault": ""} in answer["backends"]
 
 
 @pytest.mark.parametrize("name", scenario_names())
@@ -148,9 +148,66 @@ def test_show_a_sweep_lists_its_points() -> None:
     assert "collinear[0]" in refused("show", "collinear", "--plot", "x.png")
 
 
-def test_show_a_backend() -> None:
-    assert told("show", "ols")["backend"]["config"] == {"order": 2}
-    assert "order = 2" in printed("show", "ols")
+def test_show_a_backend(tmp_path: Path) -> None:
+    shown = told("show", "ols[order=3]@x")["backend"]
+    assert shown["name"] == "ols[order=3]@x" and shown["config"] == {"order": 3, "trend": "linear"}
+    order = next(option for option in shown["options"] if option["name"] == "order")
+    assert (order["default"], order["value"], order["unit"], order["high"]) == (2, 3, "pairs", 26)
+    text = printed("show", "ols")
+    assert text.startswith("ols: least squares") and "linear, none" in text and "0..26 pairs" in text
+    assert "uncorrelated-spend" in text and "float64" in text and "'ols[order=2]'" in text
+    file = tmp_path / "mine.py"
+    file.write_text("def mine(key, brief, share=0.5):\n    'Half of it.'\n")
+    assert printed("show", f"{file}:mine[share=0.25]").startswith("mine[share=0.25]: Half of it.")
+    assert "did you mean 'order'" in refused("show", "ols[ordre=3]")
+
+
+def test_a_broken_plug_in_is_listed_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "vendor-1.4.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vendor\nVersion: 1.4\n")
+    (info / "entry_points.txt").write_text("[simbench.backends]\nbroken = vendor_broken:model\n")
+    (tmp_path / "vendor_broken.py").write_text("raise RuntimeError('needs a licence')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    item = next(item for item in told("list")["backends"] if item["name"] == "broken")
+    assert item["source"] == "vendor 1.4" and "needs a licence" in item["fault"]
+    assert "needs a licence" in " ".join(printed("list").split())
+    assert "needs a licence" in refused("show", "broken")
+
+
+# --- check, new backend
+
+
+def test_a_new_backend_passes_check(tmp_path: Path) -> None:
+    answer = told("new", "backend", "my_model", "--out", tmp_path)
+    assert answer["backend"] == f"{tmp_path / 'my_model.py'}:my_model" and Path(answer["file"]).is_file()
+    checked = told("check", answer["backend"])
+    assert checked["ok"] and len(checked["checks"]) >= 12
+    assert {each["status"] for each in checked["checks"]} == {"passed"}
+    assert "exists already" in refused("new", "backend", "my_model", "--out", tmp_path)
+    text = printed("new", "backend", "my_model", "--out", tmp_path, "--force")
+    assert "simbench check" in text and "--backend" in text
+
+
+def test_check_tells_what_fails(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def mine(key, brief):\n    return {'baseline': brief.panel.kpi.sum(axis=1)[None] + 1.0}\n")
+    result = call("check", f"{file}:mine")
+    assert result.exit_code == 1 and "1 of " not in result.stdout
+    lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
+    assert "failed" in lines["other KPI units"] and "passed" in lines["company"]
+    assert "did you mean 'ols'" in refused("check", "olss")
+    assert "'clean'" in refused("check", "ols", "--scenario", "claen")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("my-model", "no name of a Python function"), ("class", "no name"), ("ols", "is taken"), ("oracle", "is taken")],
+)
+def test_names_a_new_backend_cannot_have(name: str, said: str, tmp_path: Path) -> None:
+    assert said in refused("new", "backend", name, "--out", tmp_path)
+    assert "no folder" in refused("new", "backend", "fine", "--out", tmp_path / "no")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:

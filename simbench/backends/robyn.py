@@ -277,7 +277,7 @@ def search(
 
     References
     ----------
-    Storn and Price 1997; SciPy's ``differential_evolution``.
+    Storn and Price 1997; numbers as in Nevergrad's TwoPointsDE, which Robyn uses.
     """
     from scipy.optimize import differential_evolution
 
@@ -405,13 +405,13 @@ ROBYN_STYLE = Contender(
                "Robyn's default", low=1),
         Option("generations", 67, "generations of a trial", "generations",
                "Robyn's 2000 candidates a trial", low=2),
-        Option("population", 30, "candidates of a generation", "candidates", "Nevergrad's DE", low=5),
+        Option("population", 30, "candidates of a generation", "candidates", "Nevergrad's default", low=5),
         Option("models", 100, "best models kept; their spread is the interval", "models",
                "Robyn's min_candidates", low=1),
         Option("order", 2, "yearly Fourier pairs, in place of Prophet's season", "pairs", low=0, high=26),
         Option("trend", "linear", "what the level does over time", choices=("linear", "none")),
-        Option("penalty", 100.0, "greatest ridge penalty, times the largest correlation", "",
-               "Robyn's lambda_seq: 0.1 / 0.001", low=1e-6),
+        Option("penalty", 100.0, "greatest ridge penalty, times the largest correlation with the KPI",
+               source="Robyn's lambda_seq: 0.1 / 0.001", low=1e-6),
         Option("ranges", "by-kind", "retention allowed: by the channel's kind, or 0 to 0.8 for all",
                source="Robyn's guide and default", choices=("by-kind", "wide")),
     ),

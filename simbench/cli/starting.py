@@ -67,6 +67,29 @@ def scenario(
     console.print(f"  simbench run {started.scenario} --backend ols --backend spend-share --replicates 8")
 
 
+@new.command("backend", epilog=example("simbench new backend my_model", "simbench check my_model.py:my_model"))
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder that exists. [default: this one]")
+@force_option
+@json_option
+def backend(name: str, out: Path, force: bool, as_json: bool) -> None:
+    """Write a Python file with a small contender of your own, with comments.
+
+    It works as it is; NAME is what the file, its function and its column in tables are called.
+    """
+    from simbench.cli.checking import write_backend
+
+    written = write_backend(name, out, force=force)
+    if as_json:
+        emit({"file": str(written.file), "backend": written.spec})
+        return
+    console = page()
+    console.print(f"wrote {written.file}")
+    console.print("next:")
+    console.print(f"  simbench check {written.spec}")
+    console.print(f"  simbench run clean --backend {written.spec} --backend ols --replicates 8")
+
+
 @click.command(epilog=example("simbench schema --out scenario.schema.json"))
 @click.option("--out", type=click.Path(path_type=Path), help="File to write instead of printing.")
 @force_option

@@ -15,12 +15,14 @@ from simbench.errors import BadInput
 @json_option
 def list_(as_json: bool) -> None:
     """List scenarios, suites and backends."""
-    from simbench.backends.registry import NATIVE
+    from simbench.backends.registry import listed, tried
     from simbench.report.frames import scenarios
     from simbench.world.scenario import read_suite, suite_names
 
     frame = scenarios()
     suites = [read_suite(name) for name in suite_names()]
+    # other packages are tried, so that a broken one is told; simbench's own are not imported
+    contenders = [item if item.source == "simbench" else tried(item) for item in listed()]
     if as_json:
         told = [
             {
@@ -30,7 +32,9 @@ def list_(as_json: bool) -> None:
             }
             for suite in suites
         ]
-        emit({"scenarios": frame.to_dict("records"), "suites": told, "backends": sorted(NATIVE)})
+        emit(
+            {"scenarios": frame.to_dict("records"), "suites": told, "backends": [item._asdict() for item in contenders]}
+        )
         return
     console = page()
     columns = ("scenario", "breaks", "weeks", "channels", "geos", "title")
@@ -41,7 +45,7 @@ def list_(as_json: bool) -> None:
         (suite.name, sum(entry.replicates for entry in suite.scenarios), suite.title) for suite in suites
     ], right=("worlds",)))  # fmt: skip
     console.print()
-    console.print(f"backends: {', '.join(sorted(NATIVE))}", style="bold")
+    console.print(table(("backend", "source", "fault"), [(c.name, c.source, c.fault or "-") for c in contenders]))
     console.print("simbench show NAME tells more about each.")
 
 
@@ -102,28 +106,51 @@ def show(name: str, replicate: int, no_truth: bool, plot: Path | None, force: bo
 
 def _is_backend(name: str) -> bool:
     # a registry of backends imports JAX: asked only when no scenario has the name
-    from simbench.backends.registry import NATIVE
+    from simbench.backends.registry import is_backend
 
-    return name in NATIVE
+    return is_backend(name)
 
 
 def _show_backend(name: str, as_json: bool) -> None:
-    from simbench.backends.registry import backend_named
+    from simbench.backends.contender import Contender
+    from simbench.backends.registry import backend_named, core_identity, source_of
 
-    backend = backend_named(name)
+    backend, (contender, source) = backend_named(name), source_of(name)
+    options = contender.options if isinstance(contender, Contender) else ()
     told = {
-        "name": backend.name, "version": backend.version, "config": dict(backend.config),
-        "block": backend.block, "tags": sorted(backend.tags), "handles": sorted(backend.handles),
+        "name": backend.name,
+        "title": contender.title if isinstance(contender, Contender) else "",
+        "source": source,
+        "reference": contender.source if isinstance(contender, Contender) else "",
+        "answers": contender.answers if isinstance(contender, Contender) else "see simbench check",
+        "options": [{**option._asdict(), "value": backend.config[option.name]} for option in options],
+        "version": backend.version, "config": dict(backend.config), "code": backend.code,
+        "block": backend.block, "precision": backend.precision, "tags": sorted(backend.tags),
+        "handles": sorted(backend.handles), "identity": core_identity(backend),
     }  # fmt: skip
     if as_json:
         emit({"backend": told})
         return
     console = page()
-    console.print(name, style="bold")
-    for key in ("version", "config", "block", "tags", "handles"):
-        value = told[key]
-        said = ", ".join(f"{k} = {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        console.print(f"  {key:<9}{', '.join(said) if isinstance(said, list) else said or '-'}")
+    console.print(f"{backend.name}: {told['title']}" if told["title"] else backend.name, style="bold")
+    for key in ("source", "reference", "answers", "version", "block", "precision", "tags", "handles"):
+        value = told[key] or "-"
+        console.print(f"  {key:<10}{', '.join(value) if isinstance(value, list) else value}".rstrip())
+    if options:
+        rows = [(o.name, o.default, backend.config[o.name], _allowed(o), o.meaning, o.source) for o in options]
+        console.print()
+        console.print(table(("option", "default", "here", "allowed", "meaning", "source"), rows))
+        console.print(f"For example: --backend '{contender.name}[{options[0].name}={options[0].default}]'")
+
+
+def _allowed(option: Any) -> str:
+    """Choices, or unit and bounds of an option."""
+    if option.choices:
+        return ", ".join(option.choices)
+    low = "" if option.low is None else f"{option.low:g}"
+    high = "" if option.high is None else f"{option.high:g}"
+    bounds = f"{low}..{high}" if low or high else ""
+    return " ".join(part for part in (bounds, option.unit) if part) or "-"
 
 
 def _check_plot(plot: Path, scenario: Any, no_truth: bool, force: bool) -> None:

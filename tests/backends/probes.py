@@ -60,7 +60,7 @@ def attribution(key, brief):
 
 def national_on_geo(key, brief, retention=0.0):
     """Sums a geo panel, answers nationally, and spreads the forecast by population."""
-    panel, questions, context = brief
+    panel, questions, _ = brief
     people = panel.population / panel.population.sum()
     noise = 0.05 * np.random.default_rng(key).standard_normal((questions.sizes.draws, len(questions.future.spend)))
     total = panel.kpi[: int(panel.origin)].sum(axis=1).mean() * (1.0 + noise)

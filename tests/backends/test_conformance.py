@@ -21,7 +21,7 @@ from simbench.world.truth import draw
 #: Options that make a slow contender quick; whoever is not named is checked as it is.
 SMALL = {
     "numpyro-nuts": "[chains=2,warmup=60,samples=60]",
-    "robyn-style": "[generations=10,population=20]",
+    "robyn-style": "[trials=2,generations=10,population=20]",
 }
 DRAWS = 64
 FIXED = '[[questions.problems]]\nname = "fixed"'

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from simbench import ids
 from simbench.backends import registry
 from simbench.backends.base import Backend, python_backend
-from simbench.backends.combine import first_ok
 from simbench.backends.contender import Contender, Option, configured, read_option
 from simbench.backends.loading import contender_of, function_code, module_of, plugins
 from simbench.backends.registry import (
@@ -129,10 +128,10 @@ def test_a_label_is_part_of_the_column_and_not_of_the_identity() -> None:
 
 def test_several_names() -> None:
     fast = backends_named(["spend-share", "tag:fast", "ols"])
-    assert [b.name for b in fast][0] == "spend-share" and {"ols"} < {b.name for b in fast}
+    assert fast[0].name == "spend-share" and {"ols"} < {b.name for b in fast}
     assert len({b.name for b in fast}) == len(fast) and all("fast" in b.tags for b in fast)
     assert [b.name for b in backends_named(["ols", "ols", "ols@b"])] == ["ols", "ols@b"]
-    with pytest.raises(BadInput, match="nobody has the tag 'quick'; one of .*fast"):
+    with pytest.raises(BadInput, match=r"nobody has the tag 'quick'; one of .*fast"):
         backends_named(["tag:quick"])
 
 

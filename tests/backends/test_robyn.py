@@ -246,19 +246,18 @@ def test_other_money_with_rounding(briefs):
     np.testing.assert_allclose(other.plan_value, 0.37 * one.plan_value, rtol=1e-6, atol=1e-6)
 
 
-def test_a_channel_without_spend_has_no_effect(briefs):
-    brief = briefs[0]
-    panel, questions = brief.panel, brief.questions
-    off = np.array([1.0, 0.0])
+@pytest.mark.parametrize("used", [(1.0, 0.0), (0.0, 0.0)], ids=["one", "none"])
+def test_a_channel_without_spend_has_no_effect(briefs, used):
+    brief, used = briefs[0], np.array(used)
     spent = brief._replace(
-        panel=panel._replace(lever=panel.lever * off, spend=panel.spend * off),
-        context=brief.context._replace(spend_scale=brief.context.spend_scale * off),
-        questions=questions,
+        panel=brief.panel._replace(lever=brief.panel.lever * used, spend=brief.panel.spend * used),
+        context=brief.context._replace(spend_scale=brief.context.spend_scale * used),
     )
     (reply,) = made().answer([spent], [KEY])
     assert not isinstance(reply, Failure)
-    assert (reply.contribution[:, :, 1] == 0).all() and (reply.contribution[:, 0, 0] > 0).any()
-    assert np.isnan(reply.marginal[:, 0, 1]).all()
+    idle = used == 0
+    assert (reply.contribution[:, :, idle] == 0).all() and (reply.contribution[:, 0, ~idle] > 0).any(axis=0).all()
+    assert np.isnan(reply.marginal[:, 0, idle]).all()
 
 
 def test_a_kpi_that_never_moves_is_refused_alone(briefs):

@@ -95,18 +95,35 @@ def test_a_failure_is_a_row_with_its_reason_and_hurts_nobody(told, world, tmp_pa
     np.testing.assert_array_equal(wide(alone)["ols"], wide(frame)["ols"])
 
 
-def test_what_is_stored_is_not_done_again(world, tmp_path):
+def counted(key, brief):
+    """Credit by spend, and a line in the file that the environment names."""
+    with open(os.environ["CALLS"], "a", encoding="utf-8") as file:
+        print(*key, file=file)
+    if Path(os.environ["CALLS"]).read_text().count("\n") == int(os.environ.get("INTERRUPT", -1)):
+        raise KeyboardInterrupt
+    return credit(key, brief)
+
+
+def test_what_is_stored_is_not_done_again(world, tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("CALLS", str(calls))
+    for replicates, expected in ((2, 2), (2, 2), (5, 5)):
+        run = sb.run(world, [counted], replicates=replicates, store=tmp_path / "r")
+        assert len(calls.read_text().splitlines()) == expected
+        assert sorted(wide(sb.scores(run)).index) == list(range(replicates))
+    assert len(set(calls.read_text().splitlines())) == 5  # each world has a key of its own
+
+
+def test_a_function_that_holds_what_nobody_can_tell_is_asked_again(world, tmp_path):
     calls = []
 
-    def counted(key, brief):
+    def closed(key, brief):
         calls.append(1)
         return credit(key, brief)
 
-    counted.__name__ = "counted"
-    for replicates, expected in ((2, 2), (2, 2), (5, 5)):
-        run = sb.run(world, [counted], replicates=replicates, store=tmp_path / "r")
-        assert len(calls) == expected
-        assert sorted(wide(sb.scores(run)).index) == list(range(replicates))
+    for expected in (2, 4):
+        run = sb.run(world, [closed], replicates=2, store=tmp_path / "r")
+        assert len(calls) == expected and len(wide(sb.scores(run))) == 2
 
 
 def test_editing_a_file_makes_a_new_column(world, tmp_path):
@@ -292,19 +309,15 @@ def test_killed_at_any_time_and_issued_again_it_is_whole(world, tmp_path):
     pd.testing.assert_frame_equal(*[frame[[*kept, "value"]].astype({k: str for k in kept}) for frame in timeless])
 
 
-def test_interrupted_by_the_keyboard_it_keeps_what_came(world, tmp_path):
-    calls = []
-
-    def stops(key, brief):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return credit(key, brief)
-
+def test_interrupted_by_the_keyboard_it_keeps_what_came(world, tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("CALLS", str(calls))
+    monkeypatch.setenv("INTERRUPT", "3")
     with pytest.raises(KeyboardInterrupt):
-        sb.run(world, [stops], replicates=6, store=tmp_path / "r")
-    sb.run(world, [stops], replicates=6, store=tmp_path / "r")
-    assert len(calls) == 1 + 6
+        sb.run(world, [counted], replicates=6, store=tmp_path / "r")
+    monkeypatch.setenv("INTERRUPT", "-1")
+    sb.run(world, [counted], replicates=6, store=tmp_path / "r")
+    assert len(calls.read_text().splitlines()) == 1 + 6
     assert len(wide(sb.scores(tmp_path / "r"))) == 6
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from simbench.client import amounts, arguments, read_task, write_draws
 
-DRAWS, RIDGE, RETENTIONS = 200, 0.2, (0.0, 0.2, 0.4, 0.6, 0.8)
+RIDGE, RETENTIONS = 0.2, (0.0, 0.2, 0.4, 0.6, 0.8)
 
 
 def media(spend, retention):  # square root of geometric carry-over of spend [weeks, channels]
@@ -41,7 +41,7 @@ def answer(brief):  # draws of contribution and forecast, amounts for every prob
         best = min((np.where(one, retention, best) for retention in RETENTIONS), key=error)
     x, ahead = np.split(design(best), [weeks])
     fitted = x @ fit(x, kpi)
-    noise = random.choice(kpi - fitted, (DRAWS, len(t))) * np.sqrt(weeks / (weeks - x.shape[1] - count))
+    noise = random.choice(kpi - fitted, (brief.questions["draws"], len(t))) * np.sqrt(weeks / (weeks - x.shape[1] - count))
     betas = np.stack([fit(x, fitted + e[:weeks]) for e in noise])
     effect = np.maximum(betas[:, -count:], 0.0)  # media does no harm
     spent = np.concatenate([past, 0 * later]) / scale  # after the panel nothing more is spent

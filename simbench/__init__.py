@@ -9,6 +9,8 @@ Everything heavy is imported on first use.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from simbench.errors import BadInput
@@ -20,9 +22,16 @@ if TYPE_CHECKING:
     from simbench.report.frames import frame as frame
     from simbench.report.frames import scenarios as scenarios
     from simbench.report.frames import truth_frame as truth_frame
+    from simbench.backends.base import python_backend as python_backend
+    from simbench.backends.combine import first_ok as first_ok
+    from simbench.backends.command import command_backend as command_backend
+    from simbench.report.figures import ladder as ladder
+    from simbench.report.tables import compare as compare
+    from simbench.report.tables import table as table
     from simbench.run.execute import run as run
-    from simbench.run.execute import scores as scores
-    from simbench.run.execute import table as table
+    from simbench.run.inspect import inspect as inspect
+    from simbench.run.results import scores as scores
+    from simbench.run.scoring import score as score
     from simbench.tables import to_weeks as to_weeks
     from simbench.world.scenario import read_scenario as read_scenario
     from simbench.world.truth import draw as draw
@@ -33,20 +42,30 @@ if TYPE_CHECKING:
 _HOMES = {
     "Backend": "backends.base",
     "brief_from_table": "briefs",
+    "command_backend": "backends.command",
+    "compare": "report.tables",
     "draw": "world.truth",
+    "first_ok": "backends.combine",
     "frame": "report.frames",
+    "inspect": "run.inspect",
     "jax_backend": "backends.base",
+    "ladder": "report.figures",
+    "python_backend": "backends.base",
     "read_scenario": "world.scenario",
     "scenarios": "report.frames",
-    "scores": "run.execute",
-    "table": "run.execute",
+    "scores": "run.results",
+    "table": "report.tables",
     "to_weeks": "tables",
     "truth_frame": "report.frames",
 }
 
+#: Rooms that can be called, as the public function of the same name: room -> where it is.
+_CALLED = {"run": "run.execute", "score": "run.scoring"}
+
 __all__ = [
-    "Backend", "BadInput", "__version__", "brief_from_table", "draw", "frame", "jax_backend", "read_scenario", "run",
-    "scenarios", "scores", "table", "to_weeks", "truth_frame",
+    "Backend", "BadInput", "__version__", "brief_from_table", "command_backend", "compare", "draw", "first_ok",
+    "frame", "inspect", "jax_backend", "ladder", "python_backend", "read_scenario", "run", "scenarios", "score",
+    "scores", "table", "to_weeks", "truth_frame",
 ]  # fmt: skip
 
 
@@ -58,8 +77,8 @@ def __getattr__(name: str) -> Any:
             return version("simbench")
         except PackageNotFoundError:  # a checkout that is not installed
             return "0+unknown"
-    if name == "run":  # the room, which can be called as the function it is named after
-        return importlib.import_module("simbench.run")
+    if name in _CALLED:
+        return importlib.import_module(f"simbench.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'simbench' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"simbench.{_HOMES[name]}"), name)
@@ -69,3 +88,23 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Room(ModuleType):
+    """A room that can be called: the import system puts it under the name of a public function."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        return getattr(importlib.import_module(f"simbench.{_CALLED[name]}"), name)(*arguments, **options)
+
+
+class _Package(ModuleType):
+    """This package: a room that comes in under the name of a function becomes callable."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _CALLED and isinstance(value, ModuleType):
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -53,6 +53,9 @@ def unpack(content: bytes) -> Any:
         If the bytes are not what `pack` writes (damaged, of another version, or hostile).
     """
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as members:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members.infolist()):
+                raise BadInput("packed records", "are compressed", "what pack writes")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             head = json.loads(archive["head"].tobytes())
             if head["version"] != VERSION:

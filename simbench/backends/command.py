@@ -149,17 +149,34 @@ def from_command(text: str) -> Backend:
 def _asked(
     argv: Sequence[str], briefs: Sequence[Brief], keys: Sequence[Key], seconds: float, grace: float
 ) -> list[Answers | Failure]:
-    """Replies to some briefs: one call, and one more for those that a failed program left out."""
+    """Replies to some briefs: one call, one more for those that a failed program left out, then each alone.
+
+    A brief that ends the program takes none of the others with it; a program that answers nobody is
+    not asked about everybody.
+    """
     names = opaque_ids(keys)
     replies: dict[str, Answers | Failure] = {}
     ended = Ended(0, ())
+
+    def call(asked: Sequence[int]) -> Ended:
+        told = ([briefs[i] for i in asked], [keys[i] for i in asked], [names[i] for i in asked])
+        ended, came = _call(argv, *told, seconds, grace)
+        replies.update(came)
+        return ended
+
+    def left() -> list[int]:
+        return [i for i, name in enumerate(names) if name not in replies]
+
     for _ in range(2):
-        open_ = [i for i, name in enumerate(names) if name not in replies]
-        several = [names[i] for i in open_]
-        ended, came = _call(argv, [briefs[i] for i in open_], [keys[i] for i in open_], several, seconds, grace)
-        replies |= came
-        if len(replies) == len(names) or ended.code in (0, None, UNSUPPORTED):
-            break
+        ended = call(left())
+        if not left() or ended.code in (0, None, UNSUPPORTED):
+            return [replies.get(name) or _left_out(ended, seconds) for name in names]
+    for i in left() if replies or len(names) > 1 else ():
+        alone = call([i])
+        if names[i] not in replies:
+            replies[names[i]] = _left_out(alone, seconds)
+            if not any(isinstance(reply, Answers) for reply in replies.values()):
+                break
     return [replies.get(name) or _left_out(ended, seconds) for name in names]
 
 

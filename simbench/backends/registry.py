@@ -19,10 +19,11 @@ from simbench.errors import BadInput
 
 #: simbench's own contenders: name -> where its Contender is. Imported on first use.
 NATIVE: dict[str, str] = {
-    "ols": "simbench.backends.baselines:OLS",
-    "spend-share": "simbench.backends.baselines:SPEND_SHARE",
     "numpyro-nuts": "simbench.backends.nuts:NUMPYRO_NUTS",
+    "robyn-style": "simbench.backends.robyn:ROBYN_STYLE",
+    "ols": "simbench.backends.baselines:OLS",
     "prior-only": "simbench.backends.prior_only:PRIOR_ONLY",
+    "spend-share": "simbench.backends.baselines:SPEND_SHARE",
     "seasonal-naive": "simbench.backends.naive:SEASONAL_NAIVE",
 }
 

@@ -8,7 +8,6 @@ what is like Robyn and what is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simbench import ids
 from simbench.backends.base import Backend, answer_draws, predict, python_backend
 from simbench.backends.contender import Contender, Option
+from simbench.backends.robyn_search import best, search
 from simbench.blocks import in_float64
 from simbench.briefs import timeline
 from simbench.estimands import Effects, within
@@ -251,84 +250,11 @@ def errors_of(data: Data, penalty: Array, points: Array) -> Array:
     return jnp.stack([models.nrmse, models.rssd], axis=1)
 
 
-# --- the search
-
-
 def bounds_of(kind: Array, ranges: str) -> np.ndarray:
     """Lowest and highest value [3 C + 1, 2] of a candidate's numbers."""
     names = [KINDS[int(k)] for k in kind]
     retention = [RETENTION.get(name, DIGITAL) if ranges == "by-kind" else ANY for name in names]
     return np.array([*retention, *[ALPHA] * len(names), *[GAMMA] * len(names), (0.0, 1.0)])
-
-
-def search(
-    errors: Callable[[np.ndarray], Array], bounds: np.ndarray, settings: Settings, key: Key
-) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates [N, n] and their two errors [N, 2]: all that the trials looked at.
-
-    Differential evolution, once a trial, each with its own weights of the two errors.
-
-    Parameters
-    ----------
-    errors : callable
-        Candidates [P, n] -> errors [P, 2].
-    bounds : array [n, 2]
-    key : array [2] uint32
-
-    References
-    ----------
-    Storn and Price 1997; numbers as in Nevergrad's TwoPointsDE, which Robyn uses.
-    """
-    from scipy.optimize import differential_evolution
-
-    low, high = bounds.T
-    points: list[np.ndarray] = []
-    found: list[np.ndarray] = []
-    for trial in range(settings.trials):
-        weight = (trial + 0.5) / settings.trials
-
-        def loss(x: np.ndarray, weight: float = weight) -> np.ndarray:
-            points.append(x.T.copy())
-            found.append(np.asarray(errors(points[-1])))
-            return found[-1] @ np.array([weight, 1.0 - weight])
-
-        random = ids.generator(ids.stream_bytes(np.asarray(key).tobytes(), "robyn-style", trial, "search"))
-        differential_evolution(
-            loss,
-            bounds,
-            strategy="currenttobest1bin",
-            mutation=0.8,
-            recombination=0.5,
-            init=low + (high - low) * random.random((settings.population, len(low))),
-            maxiter=settings.generations - 1,
-            tol=0.0,
-            polish=False,
-            updating="deferred",
-            vectorized=True,
-            rng=random,
-        )
-    return np.concatenate(points), np.concatenate(found)
-
-
-def best(errors: np.ndarray, models: int) -> np.ndarray:
-    """Positions of so many candidates: Pareto front after front, the last one thinned evenly.
-
-    Candidates among the worst tenth in either error are left out, as in Robyn.
-    """
-    good = (errors <= np.quantile(errors, 0.9, axis=0)).all(axis=1)
-    left = np.flatnonzero(good | ~good.any())
-    left = left[np.lexsort((errors[left, 1], errors[left, 0]))]
-    kept: list[np.ndarray] = []
-    missing = models
-    while missing > 0 and len(left) > 0:
-        least = np.minimum.accumulate(errors[left, 1])
-        on_front = np.append(True, errors[left[1:], 1] < least[:-1])
-        front = left[on_front]
-        take = min(missing, len(front))
-        kept.append(front[(2 * np.arange(take) + 1) * len(front) // (2 * take)])
-        left, missing = left[~on_front], missing - take
-    chosen = np.concatenate(kept)
-    return chosen[np.arange(models) * len(chosen) // models]
 
 
 # --- the contender
@@ -378,8 +304,12 @@ def robyn_style(settings: Settings, key: Key, brief: Brief) -> Answers | None:
     order = np.argsort(data.spend_share, kind="stable")
     there = np.concatenate([order, channels + order, 2 * channels + order, [3 * channels]])
     back = np.argsort(there)
-    points, errors = search(lambda x: errors_of(data, settings.penalty, x[:, back]), bounds[there], settings, key)
-    chosen = points[best(errors, min(settings.models, brief.questions.sizes.draws))][:, back]
+
+    def errors(canonical: np.ndarray) -> Array:
+        return errors_of(data, settings.penalty, canonical[:, back])
+
+    looked_at, found = search(errors, bounds[there], key, settings.trials, settings.generations, settings.population)
+    chosen = looked_at[best(found, min(settings.models, brief.questions.sizes.draws))][:, back]
     answers: Answers = answers_of(key, data, settings.penalty, chosen, brief)
     return answers
 

@@ -7,8 +7,10 @@ from io import TextIOWrapper
 
 import click
 
+from simbench.cli.checking import check
 from simbench.cli.common import Verbs
 from simbench.cli.keeping import doctor, lock
+from simbench.cli.reading import inspect, score, task, validate
 from simbench.cli.running import demo, run
 from simbench.cli.starting import new, schema
 from simbench.cli.worlds import draw, list_, show
@@ -40,5 +42,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without the signs still gets the numbers
 
 
-for _verb in (list_, show, draw, run, demo, new, schema, lock, doctor):
+for _verb in (
+    list_, show, draw, check, run, score, inspect, task, validate, demo, new, schema, lock, doctor,
+):  # fmt: skip
     main.add_command(_verb)

@@ -6,7 +6,6 @@ processes, except plain functions of this very process.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from simbench.codec import pack
 from simbench.records import Answers, Brief, Cost, Failure
 from simbench.run import cells, store
 from simbench.run.cells import Reply, Value, Worlds
+from simbench.run.hosts import cores as usable_cores
 from simbench.run.oracle import oracle
 from simbench.run.plan import DEFAULT, Entry, Plan, Source, plan
 from simbench.run.results import Run, remember, scores_shelf, shelf_of
@@ -276,7 +276,7 @@ def late(deadline: float | None) -> bool:
 
 def cores() -> int:
     """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_cores())
 
 
 def collect(hosts: Supervisor | None, waiting: dict[int, Pending], progress: Progress, deadline: float | None, until: int) -> None:

@@ -12,7 +12,7 @@ from simbench.backends.loading import module_of
 from simbench.errors import BadInput
 from simbench.run import cells
 from simbench.run.results import COLUMNS, Run, blocks, called, derived, opened, remade, scores
-from simbench.score import from_function
+from simbench.score.user import from_function
 from simbench.score.rows import STATUS, Metric
 
 if TYPE_CHECKING:

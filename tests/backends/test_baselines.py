@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import worlds
 
-from simbench.backends.baselines import LAGS, carried, ols, spend_share
+from simbench.backends.baselines import LAGS, carried
+from simbench.backends.registry import backend_named
 from simbench.blocks import in_float64
 from simbench.world.truth import draw
 
@@ -29,7 +30,7 @@ def linear(tmp_path_factory):
 
 
 def test_least_squares_recovers_a_linear_world(linear):
-    replies = ols().answer(linear.briefs, KEY * 4)
+    replies = backend_named("ols").answer(linear.briefs, KEY * 4)
     for reply, truth in zip(replies, linear.truths, strict=True):
         median, true = np.median(reply.contribution, axis=0), truth.answers.contribution
         np.testing.assert_allclose(median, true, rtol=0.05)
@@ -42,7 +43,7 @@ def test_least_squares_recovers_a_linear_world(linear):
 
 def test_the_coefficients_are_those_of_numpy(linear):
     brief = linear.briefs[0]
-    reply = ols().answer([brief], KEY)[0]
+    reply = backend_named("ols").answer([brief], KEY)[0]
     n, kpi = np.arange(130), brief.panel.kpi[:, 0]
     angle = 2 * np.pi * n[:, None] * np.arange(1, 3) / (365.25 / 7)
     spend = in_float64(lambda: carried(0.4, brief.panel.lever))[:, 0]
@@ -62,7 +63,7 @@ def test_the_coefficients_are_those_of_numpy(linear):
 
 def test_the_forecast_carries_its_own_noise(linear):
     brief, truth = linear.briefs[0], linear.truths[0]
-    reply = ols().answer([brief], KEY)[0]
+    reply = backend_named("ols").answer([brief], KEY)[0]
     residual = linear.secret.path.kpi[0] - linear.secret.path.mean[0]
     spread = reply.forecast.std(axis=0).mean()
     assert 0.7 * residual.std() < spread < 2.0 * residual.std()
@@ -79,7 +80,7 @@ def test_carry_over_is_normalised_and_remembers_nothing():
 
 def test_credit_by_spend_gives_every_channel_one_return(linear):
     brief = linear.briefs[0]
-    reply = spend_share().answer([brief], KEY)[0]
+    reply = backend_named("spend-share").answer([brief], KEY)[0]
     spend = brief.panel.spend.sum(axis=(0, 1))
     returns = brief.context.unit_value * reply.contribution[0, 0] / spend
     weighted = (brief.context.prior_roas_mean * brief.context.spend_scale).sum() / brief.context.spend_scale.sum()

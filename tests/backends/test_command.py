@@ -124,13 +124,19 @@ def test_answers_before_a_crash_count_and_the_others_are_sent_again(program):
     assert program.calls() == 2
 
 
-def test_the_second_call_holds_only_what_is_missing(program, tmp_path):
+def test_later_calls_hold_only_what_is_missing(program, tmp_path):
     backend = program("answer(briefs[0]); sys.exit(1)")
     replies = backend.answer(BRIEFS, KEYS)
-    assert [right(a, b) for a, b in zip(replies, BRIEFS)] == [True, True, False, False, False]
-    assert {reply.detail for reply in replies[2:]} == {"the program ended with code 1 and no message"}
-    # a task folder holds task.json, README.txt and a folder a brief
-    assert (tmp_path / "calls").read_text().splitlines() == ["call 7", "call 6"]
+    assert [right(a, b) for a, b in zip(replies, BRIEFS)] == [True] * 5
+    # a task folder holds task.json, README.txt and a folder a brief; after two calls each brief goes alone
+    assert (tmp_path / "calls").read_text().splitlines() == ["call 7", "call 6", "call 3", "call 3", "call 3"]
+
+
+def test_a_program_that_answers_nobody_is_not_asked_about_everybody(program, tmp_path):
+    backend = program("sys.exit(1)")
+    replies = backend.answer(BRIEFS, KEYS)
+    assert {reply.detail for reply in replies} == {"the program ended with code 1 and no message"}
+    assert len((tmp_path / "calls").read_text().splitlines()) == 3
 
 
 def test_no_answer_and_no_fault_is_an_error(program):

@@ -109,6 +109,17 @@ def test_the_posterior_is_that_of_importance_sampling(brief):
     np.testing.assert_allclose(chains.std(axis=(0, 1)), sd, rtol=4 * np.sqrt(1 / worth + 1 / ess.min()))
 
 
+def test_answers_spread_as_wide_as_the_posterior(brief):
+    brief = simulated(brief, 0.15)
+    (reply,) = configured(nuts.NUMPYRO_NUTS, {}).answer([brief], [KEY])
+    points, weight = weighted_prior(brief)
+    log_told = np.log(reply.contribution[:, 0] * brief.context.unit_value / brief.panel.spend.sum(axis=(0, 1)))
+    mean = weight @ points[:, :2]
+    sd = np.sqrt(weight @ (points[:, :2] - mean) ** 2)
+    np.testing.assert_allclose(log_told.std(axis=0), sd, rtol=0.2)
+    np.testing.assert_array_less(np.abs(log_told.mean(axis=0) - mean), 0.3 * sd)
+
+
 def test_it_recovers_a_world_of_its_own_family(brief):
     (reply,) = configured(nuts.NUMPYRO_NUTS, {}).answer([brief], [KEY])
     true = TRUE.roas * brief.panel.spend.sum(axis=(0, 1)) / brief.context.unit_value

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear, nnls
 
-from simbench.backends import robyn
+from simbench.backends import robyn, robyn_search
 from simbench.backends.changed import in_money
 from simbench.backends.contender import configured
 from simbench.blocks import in_float64
@@ -171,7 +171,7 @@ def test_bounds_are_the_published_ones():
 def test_fronts_are_peeled_in_order(pairs, models):
     """A candidate that is left out beats none that is kept, unless both are of the last front."""
     errors = np.array(pairs, float)
-    chosen = robyn.best(errors, models)
+    chosen = robyn_search.best(errors, models)
     assert len(chosen) == models
     inside = np.flatnonzero((errors <= np.quantile(errors, 0.9, axis=0)).all(axis=1))
     inside = inside if len(inside) else np.arange(len(errors))
@@ -196,10 +196,9 @@ def test_the_search_finds_the_world_it_was_made_from(data):
     kpi = np.zeros(len(data.seen))
     kpi[:weeks] = effect.sum(axis=1) - effect.sum(axis=1).mean()
     easy = data._replace(kpi=kpi, spend_share=effect.sum(axis=0) / effect.sum())
-    settings = robyn.Settings(1, 300, 40, 10, 2, "linear", 1e-3, "by-kind")
 
     def found():
-        return robyn.search(lambda x: robyn.errors_of(easy, settings.penalty, x), bounds, settings, KEY)
+        return robyn_search.search(lambda x: robyn.errors_of(easy, 1e-3, x), bounds, KEY, 1, 300, 40)
 
     points, errors = in_float64(found)
     assert len(points) == 300 * 40
@@ -212,10 +211,11 @@ def test_the_search_finds_the_world_it_was_made_from(data):
 
 def test_trials_lean_to_one_error_or_the_other(data):
     bounds = robyn.bounds_of(np.array([11, 11]), "by-kind")
-    settings = robyn.Settings(2, 20, 20, 10, 2, "linear", PENALTY, "by-kind")
-    _, errors = in_float64(
-        lambda: robyn.search(lambda x: robyn.errors_of(data, settings.penalty, x), bounds, settings, KEY)
-    )
+
+    def found():
+        return robyn_search.search(lambda x: robyn.errors_of(data, PENALTY, x), bounds, KEY, 2, 20, 20)
+
+    _, errors = in_float64(found)
     to_shares, to_fit = errors[:400].min(axis=0), errors[400:].min(axis=0)
     assert to_shares[1] <= to_fit[1] and to_fit[0] <= to_shares[0]
 

@@ -85,6 +85,26 @@ FAULTS = (
         "scaling on the full series", "tests/backends/test_conformance.py::test_trailing_masked_weeks_change_nothing[ols]",
         (("backends/baselines.py", "kpi = jnp.where(seen > 0, panel.kpi.sum(axis=1), 0.0) / context.kpi_scale", "kpi = panel.kpi.sum(axis=1) / context.kpi_scale"),),
     ),
+    Fault(
+        "posterior sd x 0.7", "tests/backends/test_nuts.py::test_answers_spread_as_wide_as_the_posterior",
+        (("backends/nuts.py", "    chosen = evenly(points, brief.questions.sizes.draws)\n", "    centre = points.mean(axis=(0, 1))\n    chosen = centre + 0.7 * (evenly(points, brief.questions.sizes.draws) - centre)\n"),),
+    ),
+    Fault(
+        "channels permuted in an adapter", "tests/protocol/test_answers.py::test_channels_in_another_order_are_put_right[.npz]",
+        (("protocol/parsing.py", "return np.array([told.index(name) for name in asked.channels])", "return np.arange(len(told))"),),
+    ),
+    Fault(
+        "failures dropped", "tests/run/test_execute.py::test_a_failure_is_a_row_with_its_reason_and_hurts_nobody",
+        (("run/results.py", "    if failed:\n", "    if failed and not head:\n"),),
+    ),
+    Fault(
+        "a resumed row doubled", "tests/run/test_execute.py::test_a_cell_stored_twice_counts_once",
+        (("run/results.py", 'keep = [i for i, r in enumerate(group["replicates"]) if r in replicates]', 'keep = list(range(len(group["replicates"])))'),),
+    ),
+    Fault(
+        "an oracle that imports the code it checks", "tests/oracle/test_oracle_alone.py::test_nothing_of_simbench_but_the_reader[formulas.py]",
+        (("../tests/oracle/formulas.py", "\nimport numpy as np\n", "\nimport numpy as np\n\nfrom simbench import transforms  # noqa: F401\n"),),
+    ),
 )  # fmt: skip
 #: The random scenario of the oracle that is quickest to compile and sums curves.
 ADDITIVE = 7

@@ -126,6 +126,20 @@ def test_a_function_that_holds_what_nobody_can_tell_is_asked_again(world, tmp_pa
         assert len(calls) == expected and len(wide(sb.scores(run))) == 2
 
 
+def test_a_cell_stored_twice_counts_once(world, tmp_path):
+    """Two blocks that overlap, as two drivers at once may leave them: no row is there twice."""
+    run = sb.run(world, [credit], replicates=3, store=tmp_path / "r")
+    (place,) = (tmp_path / "r" / "answers").rglob("*.npz")
+    (group,) = cells.stored_answers(place)["groups"]
+    again = [cells.Reply(2 + i, one(group.answers, 2 - i), one(group.cost, 2), "again") for i in (0, 1)]
+    p = plan(world, [credit], replicates=4)
+    cells.keep_answers(place.parent, p.sources[0], p.entries[0], again)
+    frame = sb.scores(sb.run(world, [credit], replicates=4, store=tmp_path / "r"))
+    assert len(list(place.parent.glob("*.npz"))) == 2 and opened(run).entries[0].name == "credit"
+    assert not frame.duplicated(["replicate", "backend", "estimand", "unit", "metric"]).any()
+    assert sorted(wide(frame).index) == [0, 1, 2, 3]
+
+
 def test_editing_a_file_makes_a_new_column(world, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(MINE.replace("FACTOR", "1.0"))

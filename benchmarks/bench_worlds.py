@@ -79,7 +79,7 @@ def test_compile_seconds_of_a_program(benchmark, scenario, part):
         with jax.enable_x64(True):
             if part == "draw":
                 noise = jax.tree.map(lambda x: x, drawn.secret.noise)
-                truth.draw_program.__wrapped__(form).lower(noise).compile()
+                truth.draw_program.__wrapped__(form).lower(noise, form.weeks).compile()
             else:
                 truth.history_program.__wrapped__(form).lower(
                     drawn.secret.start, brief.panel.lever, brief.questions, brief.context

@@ -5,8 +5,9 @@ Everything here works on a whole batch of replicates at once (leading axis R) an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -331,15 +332,8 @@ def brief_from_table(
     last_year = money[:, ahead[: spec.horizon]]
     future = Future(last_year, last_year, None, known[:, ahead], calendar[:, length:])
     flags, channels = np.zeros(len(spend)), tuple(map(str, spend))
-    context = context_of(
-        panel,
-        length,
-        np.array([unit_value]),
-        [KINDS.index("other")] * len(spend),
-        flags,
-        flags,
-        np.ones((2, len(spend))),
-    )
+    kinds, prior = [KINDS.index("other")] * len(spend), np.ones((2, len(spend)))
+    context = context_of(panel, length, np.array([unit_value]), kinds, flags, flags, prior)
     labels = Labels(
         channels=channels,
         geos=tuple(names),
@@ -360,8 +354,7 @@ def brief_from_table(
 def perturbed(brief: Brief, generator: np.random.Generator, sd: float = 0.05) -> Brief:
     """Spend of the past as if measured with error: each week, geo and channel x (1 + sd e), never below 0."""
     factor = np.maximum(0.0, 1.0 + sd * generator.standard_normal(brief.panel.lever.shape))
-    panel = brief.panel._replace(lever=brief.panel.lever * factor, spend=brief.panel.spend * factor)
-    return brief._replace(panel=panel)
+    return with_spend(brief, brief.panel.lever * factor, brief.panel.spend * factor)
 
 
 def placebo(brief: Brief, channel: int, shift: int) -> Brief:
@@ -377,4 +370,80 @@ def placebo(brief: Brief, channel: int, shift: int) -> Brief:
         out[:origin, :, channel] = np.roll(out[:origin, :, channel], shift, axis=0)
         return out
 
-    return brief._replace(panel=brief.panel._replace(lever=moved(brief.panel.lever), spend=moved(brief.panel.spend)))
+    return with_spend(brief, moved(brief.panel.lever), moved(brief.panel.spend))
+
+
+def with_spend(brief: Brief, lever: Array, spend: Array) -> Brief:
+    """The same brief over other spend of the past.
+
+    `spend_scale` follows, as whoever sees this spend would compute it; plans, problems and the
+    spend given for the holdout stay, so that every answer is asked about the same money.
+    """
+    scale = spend[: int(brief.panel.origin)].sum(axis=1).mean(axis=0)
+    return brief._replace(
+        panel=brief.panel._replace(lever=lever, spend=spend), context=brief.context._replace(spend_scale=scale)
+    )
+
+
+class Transform(NamedTuple):
+    """A named change of when a world is asked, or of what is seen of it."""
+
+    name: str  #: one of TRANSFORMS; "" = as drawn
+    text: str  #: canonical: one way to write each
+    values: tuple[Any, ...] = ()  #: what stands after the name
+
+    @property
+    def origin(self) -> int:
+        """Weeks the origin moves: 0 or less."""
+        return self.values[0] if self.name == "origin" else 0
+
+
+class Kind(NamedTuple):
+    """What a transform's name stands for."""
+
+    example: str
+    right: str  #: what its values must be
+    types: tuple[type, ...]  #: of its values
+    allowed: Callable[..., bool]  #: of its values
+    change: Callable[..., Brief] | None  #: (one brief, channels, generator, *values); None: drawn at another origin
+
+
+#: Transforms by name. A new one is one more line.
+TRANSFORMS = {
+    "origin": Kind("origin:-13", "0 or -K, weeks before the panel's end", (int,), lambda k: k <= 0, None),
+    "perturbed": Kind("perturbed:0.05", "a standard deviation above 0, at most 1", (float,), lambda sd: 0 < sd <= 1,
+                      lambda brief, channels, generator, sd: perturbed(brief, generator, sd)),
+    "placebo": Kind("placebo:tv:26", "a channel and weeks to shift it", (str, int), lambda name, shift: shift > 0,
+                    lambda brief, channels, generator, name, shift: placebo(brief, channels.index(name), shift)),
+}  # fmt: skip
+
+
+def parse_transform(text: str) -> Transform:
+    """Read ``"origin:-13"``, ``"perturbed:0.05"`` or ``"placebo:tv:26"``; ``""`` and an origin of 0 are as drawn.
+
+    Raises
+    ------
+    BadInput
+        If the name is not known (the nearest is named) or a value is wrong.
+    """
+    name, *words = (part.strip() for part in text.split(":"))
+    if not text.strip():
+        return Transform("", "")
+    if name not in TRANSFORMS:
+        raise BadInput("transform", f"{name!r} is not known", meant(name, TRANSFORMS))
+    kind = TRANSFORMS[name]
+    try:
+        values = tuple(read(word) for read, word in zip(kind.types, words, strict=True))
+        wrong = not kind.allowed(*values)
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise BadInput("transform", f"{text!r} cannot be read", f"{kind.right}, such as {kind.example}")
+    asked = Transform(name, ":".join([name, *map(str, values)]), values)
+    return asked if asked.origin or kind.change else Transform("", "")
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Which of the known words was probably meant, else all of them."""
+    near = get_close_matches(word, list(known), 1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"one of {', '.join(known)}"

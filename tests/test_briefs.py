@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import worlds
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simbench import briefs
 from simbench.backends.registry import backend_named
@@ -74,6 +76,57 @@ def test_a_placebo_keeps_the_spend_and_loses_its_timing(drawn):
     np.testing.assert_array_equal(other.panel.spend[17:, :, 0], brief.panel.spend[:-17, :, 0])
     np.testing.assert_array_equal(other.panel.spend[..., 1], brief.panel.spend[..., 1])
     assert not np.array_equal(other.panel.spend[..., 0], brief.panel.spend[..., 0])
+
+
+def test_scales_follow_the_spend_that_is_seen(drawn):
+    brief = drawn.briefs[0]
+    for other in (briefs.perturbed(brief, np.random.default_rng(1), 0.5), briefs.placebo(brief, 1, 9)):
+        np.testing.assert_allclose(other.context.spend_scale, other.panel.spend.sum(axis=1).mean(axis=0), rtol=1e-12)
+        np.testing.assert_array_equal(other.questions.problems[0].levels, brief.questions.problems[0].levels)
+    assert not np.allclose(
+        briefs.perturbed(brief, np.random.default_rng(1), 0.5).context.spend_scale, brief.context.spend_scale, rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("", ""), ("  ", ""), ("origin:0", ""), ("origin:-13", "origin:-13"), (" origin : -013 ", "origin:-13"),
+        ("perturbed:5e-2", "perturbed:0.05"), ("perturbed:1", "perturbed:1.0"), ("placebo:tv: 26", "placebo:tv:26"),
+    ],
+)  # fmt: skip
+def test_a_transform_is_written_one_way(text, canonical):
+    assert briefs.parse_transform(text).text == canonical
+    assert briefs.parse_transform(canonical) == briefs.parse_transform(text)
+
+
+@given(
+    st.integers(max_value=-1),
+    st.floats(1e-12, 1),
+    st.integers(min_value=1),
+    st.from_regex("[a-z][a-z0-9_-]{0,20}", fullmatch=True),
+)
+def test_the_text_of_a_transform_says_all_of_it(back, sd, shift, channel):
+    for values in (("origin", back), ("perturbed", sd), ("placebo", channel, shift)):
+        asked = briefs.parse_transform(":".join(map(str, values)))
+        assert (asked.name, *asked.values) == values and briefs.parse_transform(asked.text) == asked
+        assert asked.origin == (back if asked.name == "origin" else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("orign:-13", "'orign' is not known; did you mean 'origin'"), ("shuffle", "one of origin, perturbed, placebo"),
+        (":3", "one of origin"), ("origin:13", "such as origin:-13"), ("origin", "such as origin:-13"),
+        ("origin:-1.5", "such as origin:-13"), ("origin:-1:2", "such as origin:-13"), ("perturbed:nan", "at most 1"),
+        ("perturbed:0", "above 0"), ("perturbed:1.5", "at most 1"), ("placebo:tv", "such as placebo:tv:26"),
+        ("placebo:tv:0", "such as placebo:tv:26"), ("placebo:3:tv", "such as placebo:tv:26"),
+    ],
+)  # fmt: skip
+def test_transforms_that_cannot_be_read_say_what_can(text, words):
+    with pytest.raises(BadInput, match=words) as caught:
+        briefs.parse_transform(text)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_status_quo_stands_for_the_same_weeks_of_last_year():

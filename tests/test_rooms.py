@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "simbench"
 
 WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "tables", "blocks"}
-BACKENDS = {"records", "ids", "transforms", "estimands", "briefs", "blocks"}
+BACKENDS = {"records", "ids", "transforms", "estimands", "briefs", "blocks", "protocol"}
 DECIDE = {"records", "ids", "optimum", "backends.base", "world.base", "world.truth"}
 PARTS = {"errors", "codec", "protocol", *WORLD, "world", "backends", "decide", "score", "run", "report", "lock"}
 
@@ -33,6 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "briefs": {"records", "ids", "tables"},
     "estimands": {"records", "briefs"},
     "world": WORLD,
+    "protocol": {"records", "ids", "briefs", "tables", "codec", "backends.replies"},
+    "client": set(),
     "backends": BACKENDS,
     "decide": DECIDE,
     "score": {"records", "ids"},

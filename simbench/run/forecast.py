@@ -90,7 +90,7 @@ def stored_before(folder: Path, entry: Entry, source: Source, most: int = 4) -> 
 def most_bytes(source: Source) -> float:
     """Bytes of a cell that answers everything with all draws, in float32."""
     from simbench.world.forms import form_of
-    from simbench.world.truth import spec_of
+    from simbench.world.seen import spec_of
 
     form = form_of(source.scenario)
     spec: Any = spec_of(source.scenario, form)

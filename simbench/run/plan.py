@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from simbench import ids
 from simbench.backends.base import Backend
 from simbench.backends.registry import backends_named, identity
-from simbench.briefs import parse_transform
 from simbench.errors import BadInput
 from simbench.world.scenario import (
     Scenario,
@@ -24,6 +23,7 @@ from simbench.world.scenario import (
     scenario_names,
     suite_names,
 )
+from simbench.world.truth import transform_of
 
 #: The contender that knows the truth: made by the runner, never asked.
 ORACLE = "oracle"
@@ -160,11 +160,12 @@ def plan(
     if unknown:
         raise BadInput("only", f"{unknown[0]!r} is not among them", f"one of {', '.join(wanted)}")
     kept = [pair for name, pair in wanted.items() if not only or name in only]
-    canonical = [parse_transform(text).text if text else "" for text in transforms]
-    found = tuple(
-        source_of(scenario, transform, range(count), master) for transform in dict.fromkeys(canonical) for scenario, count in kept
-    )
-    return Plan(suite_title(listed), found, entries_of(backends), master)
+    found: dict[str, Source] = {}
+    for text in transforms:
+        for scenario, count in kept:
+            source = source_of(scenario, transform_of(scenario, text).text, range(count), master)
+            found.setdefault(source.folder, source)
+    return Plan(suite_title(listed), tuple(found.values()), entries_of(backends), master)
 
 
 def _scenarios(source: Any) -> list[tuple[Scenario, int]]:

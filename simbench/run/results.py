@@ -83,11 +83,12 @@ def scores_shelf(folder: Path, entry: str, source: str) -> Path:
 
 def told_of(source: Source) -> SourceTold:
     """A source with what tables need to know of it."""
+    from simbench.briefs import parse_transform
     from simbench.world.forms import form_of
     from simbench.world.scenario import family
-    from simbench.world.truth import labels_of
+    from simbench.world.seen import labels_of
 
-    labels = labels_of(source.scenario, form_of(source.scenario))
+    labels = labels_of(source.scenario, form_of(source.scenario), parse_transform(source.transform).origin)
     units = {"channel": labels.channels, "geo": labels.geos, "plan": labels.plans, "problem": labels.problems}
     return SourceTold(
         source.name, source.scenario.name, family(source.scenario), source.transform, source.digest, source.folder,

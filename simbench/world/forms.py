@@ -99,13 +99,16 @@ class Form(NamedTuple):
         return self.buys
 
     @property
+    def demand_streams(self) -> tuple[str, ...]:
+        """Streams of the demand that nobody foresees."""
+        return ("demand.trend",) * (self.trend == "random-walk") + ("demand.shock",) * self.shock
+
+    @property
     def future_streams(self) -> tuple[str, ...]:
         """Streams that are drawn anew in coupled futures."""
         if not self.stochastic:
             return ()
-        names = ["demand.trend"] if self.trend == "random-walk" else []
-        names += ["demand.shock"] if self.shock else []
-        return (*names, *(f"spend.{channel.name}" for channel in self.channels if channel.bought))
+        return (*self.demand_streams, *(f"spend.{channel.name}" for channel in self.channels if channel.bought))
 
 
 def form_of(scenario: Scenario) -> Form:
@@ -190,9 +193,23 @@ def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
     if form.geos > 1:
         streams["geo"] = ("normal", (2 * form.geos,))
         streams |= {f"geo.{channel.name}": ("normal", (2 * form.geos,)) for channel in form.channels}
-    streams["noise"] = ("student-t" if form.noise == "student-t" else "normal", (form.total, form.geos))
+    streams["noise"] = (noise_law(form), (form.total, form.geos))
     streams |= {f"future.{name}": ("normal", (2 * FUTURES, form.future)) for name in form.future_streams}
     return streams
+
+
+def noise_law(form: Form) -> str:
+    """Law of the KPI noise's innovations."""
+    return "student-t" if form.noise == "student-t" else "normal"
+
+
+def drawn_from(generator: np.random.Generator, law: str, shape: tuple[int, ...], df: float | None) -> np.ndarray:
+    """Innovations of one law; Student-t of unit variance with `df` degrees of freedom."""
+    if law == "uniform":
+        return generator.random(shape)
+    if law == "student-t" and df is not None:
+        return generator.standard_t(df, shape) * np.sqrt((df - 2) / df)
+    return generator.standard_normal(shape)
 
 
 def innovations_of(
@@ -207,16 +224,34 @@ def innovations_of(
             generator = ids.generator(ids.stream_bytes(master, root, replicate, stream))
             if law in ("phase", "uniform"):
                 phases[i] = generator.random()
-            if law == "uniform":
-                block[i] = generator.random(shape)
-            elif law == "student-t" and df is not None:
-                block[i] = generator.standard_t(df[i], shape) * np.sqrt((df[i] - 2) / df[i])
-            else:
-                block[i] = generator.standard_normal(shape)
+            block[i] = drawn_from(generator, law, shape, None if df is None else df[i])
         out[stream] = block
         if law in ("phase", "uniform"):
             out[f"phase.{stream.removeprefix('spend.')}"] = phases
     return out
+
+
+def fresh_innovations(
+    form: Form, root: str, replicates: Sequence[int], keys: Sequence[bytes], draws: int, df: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Innovations of the holdout drawn anew, by stream: float64 [R, D, H], noise [R, D, H, G].
+
+    `keys`: one random stream a replicate, known to the world alone.
+    """
+    weeks = (draws, form.holdout)
+    streams = {name: ("normal", weeks) for name in form.demand_streams}
+    streams["noise"] = (noise_law(form), (*weeks, form.geos))  # type: ignore[assignment]
+
+    def block(stream: str, law: str, shape: tuple[int, ...]) -> np.ndarray:
+        return np.stack([
+            drawn_from(
+                ids.generator(ids.stream_bytes(key, root, replicate, f"fresh.{stream}")),
+                law, shape, None if df is None else df[i],
+            )
+            for i, (replicate, key) in enumerate(zip(replicates, keys, strict=True))
+        ])  # fmt: skip
+
+    return {stream: block(stream, law, shape) for stream, (law, shape) in streams.items()}
 
 
 def given_of(scenario: Scenario, form: Form) -> dict[str, np.ndarray]:

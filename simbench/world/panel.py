@@ -109,6 +109,12 @@ def media_mechanism(form: Form) -> Mechanism:
     )
 
 
+def noise_path(form: Form, noise: Noise) -> Array:
+    """Standardised KPI noise [P+N, G]."""
+    eta = noise.innovations["noise"]
+    return autoregressive(eta, noise.numbers["noise.rho"]) if form.noise == "ar1" else eta
+
+
 def kpi_mechanism(form: Form) -> Mechanism:
     """Mean and observed KPI; remembers what the rules look at."""
 
@@ -121,12 +127,9 @@ def kpi_mechanism(form: Form) -> Mechanism:
             sd = jnp.sqrt(planned.var() * (1.0 - size) / size)
         else:
             sd = size
-        eta = noise.innovations["noise"]
-        if form.noise == "ar1":
-            eta = autoregressive(eta, noise.numbers["noise.rho"])
         spread = jnp.sqrt((told["share"] ** 2).sum())
         slot = {
-            "sd": sd, "eta": eta, "share": told["share"], "relative": sd / reference / spread,
+            "sd": sd, "eta": noise_path(form, noise), "share": told["share"], "relative": sd / reference / spread,
             "recent": jnp.full(form.memory, reference), "reference": reference,
         }  # fmt: skip
         return slot, {}
@@ -181,6 +184,11 @@ def undisturbed(form: Form, state: State, weeks: int) -> Observation:
     return Observation(lever, paid, told["kpi"], told["mean"], signals["base"], contribution, wanted, entering)
 
 
+def ahead(path: Array, week: Array, weeks: int) -> Array:
+    """`weeks` rows of a path from position `week` on."""
+    return jax.lax.dynamic_slice_in_dim(path, week, weeks)
+
+
 class Memory(NamedTuple):
     """All of a state that time changes."""
 
@@ -189,11 +197,11 @@ class Memory(NamedTuple):
     recent: Array  #: [M] observed national KPI of the last weeks
 
 
-def memory_at(form: Form, state: State, path: Observation, week: int) -> Memory:
+def memory_at(form: Form, state: State, path: Observation, week: Array) -> Memory:
     """The memory before position `week` of a path that began in `state` at position 0."""
-    past = jnp.concatenate([state["media"]["memory"], path.entering[:week]])[week:]
-    recent = jnp.concatenate([state["kpi"]["recent"], path.kpi[:week].sum(axis=-1)])[-form.memory :]
-    return Memory(jnp.asarray(week, jnp.int32), past, recent)
+    past = jnp.concatenate([state["media"]["memory"], path.entering])
+    recent = jnp.concatenate([state["kpi"]["recent"], path.kpi.sum(axis=-1)])
+    return Memory(jnp.asarray(week, jnp.int32), ahead(past, week, form.lags - 1), ahead(recent, week, form.memory))
 
 
 def at(state: State, memory: Memory) -> State:
@@ -213,8 +221,12 @@ def kept(state: State) -> State:
     return {**state, "told": {key: state["told"][key] for key in KEPT}}
 
 
-def redrawn(form: Form, state: State, noise: Noise) -> State:
-    """The same world under other innovations of demand: effect scales and plans stay."""
+def redrawn(form: Form, state: State, noise: Noise, new: Mapping[str, Array]) -> State:
+    """The same world under new innovations from its week on, by stream: effect scales and plans stay."""
+    again = dict(noise.innovations)
+    for name, rows in new.items():
+        again[name] = jax.lax.dynamic_update_slice_in_dim(jnp.asarray(again[name]), rows, state["week"], axis=0)
+    noise = noise._replace(innovations=again)
     index = demand.demand_index(form, noise)
     organic = state["told"]["share"] * state["demand"]["level"] * index[:, None]
     base = organic + state["demand"]["base"] - state["demand"]["organic"]
@@ -223,6 +235,7 @@ def redrawn(form: Form, state: State, noise: Noise) -> State:
         **state,
         "demand": {**state["demand"], "organic": organic, "base": base},
         "media": {**state["media"], "media": media._replace(wish=wishes(form, noise, index, state["told"]["allot"]))},
+        "kpi": {**state["kpi"], "eta": noise_path(form, noise)},
     }
 
 

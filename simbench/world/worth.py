@@ -25,7 +25,7 @@ from simbench.world.base import Noise, State
 from simbench.world.cells import Futures, bounded, cells_program
 from simbench.world.forms import FUTURES, Form
 from simbench.world.media import respond
-from simbench.world.panel import redrawn
+from simbench.world.panel import ahead, kpi_mechanism, redrawn
 
 Array = Any
 #: Optimum and upper bound must agree to this share of the status quo's media spend.
@@ -43,20 +43,39 @@ SCREENED, GLANCE, CLIMBED = 512, 8, 4
 @lru_cache(maxsize=64)
 def futures_program(form: Form) -> Callable[[State, Noise], Futures]:
     """Compiled: (state at the origin, its noise) -> 2 K coupled futures."""
-    origin = form.pre + form.weeks
 
     def run(state: State, noise: Noise) -> Futures:
         def future(k: Array) -> tuple[Array, Array]:
-            again = dict(noise.innovations)
-            for name in form.future_streams:
-                again[name] = jnp.concatenate([again[name][:origin], noise.innovations[f"future.{name}"][k]])
-            other = redrawn(form, state, noise._replace(innovations=again))
-            return other["demand"]["organic"][origin:], other["media"]["media"].wish[origin:]
+            new = {name: noise.innovations[f"future.{name}"][k] for name in form.future_streams}
+            other = redrawn(form, state, noise, new)
+            organic, wish = other["demand"]["organic"], other["media"]["media"].wish
+            return ahead(organic, state["week"], form.future), ahead(wish, state["week"], form.future)
 
         organic, wish = jax.lax.map(future, jnp.arange(2 * FUTURES))
         return Futures(state["media"]["media"]._replace(wish=wish), state["media"]["memory"], organic)
 
     return jax.jit(run)
+
+
+@lru_cache(maxsize=64)
+def fresh_program(form: Form) -> Callable[[State, Noise, dict[str, Array], Array], Array]:
+    """Compiled: (states at the origin, noise, new innovations [D, H], what media bring [H, G, C]) -> KPI [D, H, G].
+
+    Of a block of worlds. What media bring is that of the spend the brief gives.
+    """
+
+    def run(state: State, noise: Noise, fresh: dict[str, Array], contribution: Array) -> Array:
+        weeks = state["week"] + jnp.arange(form.holdout)
+
+        def future(new: dict[str, Array]) -> Array:
+            other = redrawn(form, state, noise, new)
+            signals = {"weeks": weeks, "base": other["demand"]["base"][weeks], "contribution": contribution}
+            return kpi_mechanism(form).step(other["kpi"], signals)[1]["kpi"]
+
+        return jax.vmap(future)(fresh)
+
+    per_world: Any = Noise(0, 0, None)  # type: ignore[arg-type]  # axes, not arrays
+    return jax.jit(jax.vmap(run, in_axes=(0, per_world, 0, 0)))
 
 
 def brought(form: Form, futures: Futures, plan: Array) -> tuple[Array, Array]:
@@ -115,12 +134,12 @@ def book_of(form: Form, now: State, noise: Noise, worth: Array, keys: tuple[byte
         parts = [world(i) for i in range(len(worth))]
         futures = jax.tree.map(lambda *x: np.stack(x), *parts)
     else:
-        origin = form.pre + form.weeks
-        media = now["media"]["media"]
+        origin = int(now["week"][0])
+        weeks, media = slice(origin, origin + form.future), now["media"]["media"]
         futures = Futures(
-            media._replace(wish=media.wish[:, None, origin:]),
+            media._replace(wish=media.wish[:, None, weeks]),
             now["media"]["memory"],
-            now["demand"]["organic"][:, None, origin:],
+            now["demand"]["organic"][:, None, weeks],
         )
     return Book(form, futures, worth, keys)
 

@@ -51,7 +51,7 @@ FAULTS = (
     ),
     Fault(
         "carry-in forgotten", "tests/world/test_panel.py::test_a_rollout_starts_anywhere[plain]",
-        (("world/panel.py", 'past = jnp.concatenate([state["media"]["memory"], path.entering[:week]])[week:]', 'past = jnp.zeros_like(state["media"]["memory"])'),),
+        (("world/panel.py", 'past = jnp.concatenate([state["media"]["memory"], path.entering])', 'past = 0.0 * jnp.concatenate([state["media"]["memory"], path.entering])'),),
     ),
     Fault(
         "channel order permuted", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
@@ -63,7 +63,7 @@ FAULTS = (
     ),
     Fault(
         "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should[chasing]",
-        (("world/truth.py", "policy = edited(world.plan,", 'policy = edited(lambda seen: state["told"]["planned"][seen.week],'),),
+        (("world/history.py", "policy = edited(world.plan,", 'policy = edited(lambda seen: state["told"]["planned"][seen.week],'),),
     ),
     Fault(
         "regret against a local optimum of an S-shape", "tests/world/test_worth.py::test_optimum_beats_a_brute_force_grid_and_stays_below_its_bound[0-bent]",
@@ -75,7 +75,7 @@ FAULTS = (
     ),
     Fault(
         "Shapley values by sampling where exact ones are possible", "tests/world/test_truth.py::test_shapley_values_by_all_orders",
-        (("world/truth.py", "    return subsets, weights\n", "    " + SAMPLED + "\n"),),
+        (("world/history.py", "    return subsets, weights\n", "    " + SAMPLED + "\n"),),
     ),
     Fault(
         "holdout noise omitted", "tests/backends/test_baselines.py::test_the_forecast_carries_its_own_noise",

@@ -1,0 +1,271 @@
+"""The leaderboard of a run as a pandas table that can also be printed in a paper."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from simbench.protocol.files import harmless
+from simbench.run.results import Run, opened, scores
+from simbench.score import comparison
+from simbench.score.headlines import Board, Headline, Leaderboard, Standing, leaderboard
+
+#: The questions of a leaderboard, in order, and what their number is.
+QUESTIONS = {
+    "recovery": "sum over channels of |contribution - true| / sum of |true|",
+    "forecast": "fair CRPS of the weekly national holdout over that of seasonal-naive",
+    "decision": "share of the attainable gain that was missed: 0 the optimum, 1 the status quo",
+    "calibration": "interval score of 90% intervals of contributions / sum of |true|",
+    "cost": "median seconds a cell, compilation apart",
+}
+#: Those that rank by how good an answer is, not by how long it took.
+RANKED = ("recovery", "forecast", "decision", "calibration")
+FORMATS = ("md", "csv", "tex", "json")
+#: Signs that LaTeX reads as commands.
+ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+
+
+class Cells(NamedTuple):
+    """A table as text: what is printed, and which cells are alone at the top."""
+
+    head: list[str]
+    rows: list[list[str]]
+    best: list[list[bool]]
+
+
+class Table(pd.DataFrame):
+    """A leaderboard: numbers in pandas, and text for papers where it is exported.
+
+    One row a contender (and scenario, ``""`` is the suite). For each question of
+    :data:`QUESTIONS` a column with its number and, behind it, ``_low, _high`` (95%), ``_rank_low,
+    _rank_high`` (95%, NaN if unranked) and ``_unranked`` (why). Then ``coverage``, ``width``,
+    ``silent_failures``, ``confident_errors``, ``moved``, ``worlds``, ``failures``.
+    """
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame  # a part of it is an ordinary frame
+
+    def to_latex(self, buf: Any = None, **options: Any) -> Any:
+        """LaTeX with booktabs rules: intervals in the cell, the best in bold where its rank interval is alone."""
+        told = cells(self)
+        lines = [rf"\begin{{tabular}}{{{'l' * texts(told)}{'r' * (len(told.head) - texts(told))}}}", r"\toprule"]
+        lines += [" & ".join(map(latex, told.head)) + r" \\", r"\midrule"]
+        for row, best in zip(told.rows, told.best, strict=True):
+            parts = (rf"\textbf{{{latex(x)}}}" if top else latex(x) for x, top in zip(row, best, strict=True))
+            lines.append(" & ".join(parts) + r" \\")
+        return _given("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n", buf)
+
+    def to_markdown(self, buf: Any = None, **options: Any) -> Any:
+        """A Markdown table; the best in bold where its rank interval is alone."""
+        told = cells(self)
+        numbers = len(told.head) - texts(told)
+        lines = [told.head, ["---"] * texts(told) + ["---:"] * numbers]
+        for row, best in zip(told.rows, told.best, strict=True):
+            lines.append([f"**{markdown(x)}**" if top else markdown(x) for x, top in zip(row, best, strict=True)])
+        return _given("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n", buf)
+
+
+def _given(text: str, buf: Any) -> str | None:
+    if buf is None:
+        return text
+    if hasattr(buf, "write"):
+        buf.write(text)
+    else:
+        Path(buf).write_text(text, encoding="utf-8")
+    return None
+
+
+def texts(told: Cells) -> int:
+    """How many of the first columns are words."""
+    return 2 if told.head[0] == "scenario" else 1
+
+
+def latex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(ESCAPES.get(sign, sign) for sign in text)
+
+
+def markdown(text: str) -> str:
+    """Text that stays in its cell of a Markdown table."""
+    return " ".join(text.replace("|", r"\|").split())
+
+
+# --- numbers
+
+
+def board(run: str | Path | Run, problem: str | None = None) -> Leaderboard:
+    """The leaderboard of a run; see :func:`simbench.score.headlines.leaderboard`."""
+    return leaderboard(scores(run), problem)
+
+
+def table(run: str | Path | Run | Leaderboard, *, by_scenario: bool = False, problem: str | None = None) -> Table:
+    """Headlines of a run with intervals and ranks.
+
+    Parameters
+    ----------
+    run : Run, folder, "latest" or Leaderboard
+    by_scenario : bool
+        A row a scenario and contender, instead of the suite as a whole.
+    problem : str, optional
+        The allocation problem that counts as the decision; the first that is called ``fixed``, else the first.
+
+    Returns
+    -------
+    Table
+        A pandas.DataFrame whose ``to_latex()`` and ``to_markdown()`` are made for papers.
+    """
+    found = run if isinstance(run, Leaderboard) else board(run, problem)
+    boards = found.scenarios if by_scenario else (found.suite,)
+    return Table([row_of(each, standing) for each in boards for standing in each.standings])
+
+
+def row_of(each: Board, standing: Standing) -> dict[str, Any]:
+    """One contender's numbers as a flat record."""
+    row: dict[str, Any] = {"scenario": each.scenario, "backend": standing.backend}
+    for question in QUESTIONS:
+        told: Headline = getattr(standing, question)
+        row |= {
+            question: told.estimate.value, f"{question}_low": told.estimate.low, f"{question}_high": told.estimate.high,
+            f"{question}_rank_low": told.rank_low, f"{question}_rank_high": told.rank_high,
+            f"{question}_unranked": told.unranked,
+        }  # fmt: skip
+    for name in ("coverage", "width", "silent_failures", "confident_errors", "moved"):
+        row[name] = getattr(standing, name).value
+    return row | {"worlds": standing.worlds, "failures": standing.failures}
+
+
+def compare(run: str | Path | Run, a: str, b: str, *, by_scenario: bool = False) -> pd.DataFrame:
+    """Paired differences of two contenders over the cells that both answered, every score at once.
+
+    Parameters
+    ----------
+    run : Run, folder or "latest"
+    a, b : str
+        Columns of the run; the beginning of a digest will do, as in ``mine@1a2b``.
+    by_scenario : bool
+        One table a scenario instead of all of them pooled.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``scenario, estimand, unit, metric, a, b`` (means), ``difference`` (a - b), ``low, high`` (95%),
+        ``cells``, ``n`` (worlds), ``smallest`` (the difference so many worlds would show), ``a_better``.
+    """
+    run = opened(run)
+    names = [entry.name for entry in run.entries]
+
+    def column(text: str) -> str:
+        near = [name for name in names if name.startswith(text) and "@" in text]
+        return near[0] if text not in names and len(near) == 1 else text
+
+    return comparison.compare(scores(run), column(a), column(b), by_scenario=by_scenario)
+
+
+# --- text
+
+
+def figure(value: float, digits: int = 2) -> str:
+    """A number for a cell; "-" where there is none."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.{digits if abs(value) < 100 else 0}f}"
+
+
+def spanned(low: float, high: float) -> str:
+    """A rank interval: "1", "2-4"; "-" where unranked."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "-"
+    return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
+
+
+def alone(row: Any, question: str) -> bool:
+    """First in rank, and its rank interval holds nobody else's place."""
+    return bool(row[f"{question}_rank_low"] == 1 and row[f"{question}_rank_high"] == 1)
+
+
+def cells(told: pd.DataFrame) -> Cells:
+    """The table as text: value and interval, n and failures."""
+    several = bool((told["scenario"] != "").any())
+    head = [*(["scenario"] if several else []), "contender", *RANKED, "coverage 90%", "s a cell", "worlds", "failures"]
+    rows, best = [], []
+    for _, row in told.iterrows():
+        line, top = ([row["scenario"]] if several else []) + [row["backend"]], [False] * (1 + several)
+        for question in RANKED:
+            value, low, high = (row[question + end] for end in ("", "_low", "_high"))
+            span = f" [{figure(low)}, {figure(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
+            line.append(figure(value) + span)
+            top.append(alone(row, question))
+        line += [figure(row["coverage"]), seconds(row["cost"]), str(row["worlds"]), str(row["failures"])]
+        rows.append([str(x) for x in line])
+        best.append(top + [False] * 4)
+    return Cells(head, rows, best)
+
+
+def seconds(value: float) -> str:
+    """Time a cell took, two digits."""
+    return "-" if not math.isfinite(value) else f"{value:.2g}" if value < 100 else f"{value:.0f}"
+
+
+def written(run: str | Path | Run, form: str) -> str:
+    """A run's tables as text: the suite, then scenario by scenario.
+
+    Parameters
+    ----------
+    form : {"md", "csv", "tex", "json"}
+    """
+    found = board(run)
+    whole, each = table(found), table(found, by_scenario=True)
+    if form == "csv":
+        return str(harmless(pd.concat([whole, each], ignore_index=True)).to_csv(index=False, lineterminator="\n"))
+    if form == "json":
+        told = {"suite": records(whole), "scenarios": records(each), "notes": notes(found)}
+        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    parts = [part.to_latex() if form == "tex" else part.to_markdown() for part in (whole, each)]
+    mark = "%" if form == "tex" else ""
+    said = "".join(f"{mark} {line}\n" if mark else f"- {line}\n" for line in notes(found))
+    return f"{parts[0]}\n{parts[1]}\n{said}"
+
+
+def records(told: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain records; what is not a finite number is None."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        number = float(value)
+        return None if not math.isfinite(number) else int(number) if number.is_integer() and not isinstance(value, float) else number
+
+    return [{name: plain(value) for name, value in row.items()} for row in told.to_dict("records")]
+
+
+def notes(found: Leaderboard) -> list[str]:
+    """What a reader of the tables must know."""
+    said = [f"{question}: {meaning}" for question, meaning in QUESTIONS.items()]
+    said[1] = f"forecast: fair CRPS of the weekly national holdout, in units of {found.forecast_unit}"
+    said.append(f"{found.intervals}; rank intervals by resampling worlds; the best is marked only where it is alone")
+    if found.missing_references:
+        said.append(f"not run, so nothing is imputed by them: {', '.join(found.missing_references)}")
+    if found.suite.left_out:
+        said.append(f"{found.suite.left_out} worlds had less than 1% of media spend to gain and are not in the decision")
+    said += unranked(found.suite.standings)
+    return said
+
+
+def unranked(standings: Sequence[Standing]) -> list[str]:
+    """Who has no rank in what, and why."""
+    reasons: dict[str, list[str]] = {}
+    for standing in standings:
+        for question in RANKED:
+            why = getattr(standing, question).unranked
+            if why:
+                reasons.setdefault(f"{standing.backend}: {why}", []).append(question)
+    return [f"no rank of {who} ({', '.join(questions)})" for who, questions in reasons.items()]

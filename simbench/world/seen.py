@@ -1,0 +1,138 @@
+"""What an analyst sees of a drawn world, and what is asked about it, at any origin."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from simbench import briefs
+from simbench.briefs import ProblemSpec, Spec
+from simbench.errors import BadInput
+from simbench.records import Brief, Future, Labels, Panel, Sizes
+from simbench.world.base import Noise, Observation, State
+from simbench.world.forms import Form
+from simbench.world.scenario import Scenario
+
+Array = Any
+#: The shortest history that is asked about.
+LEAST_WEEKS = 8
+
+
+def weeks_before(origin: int, weeks: int) -> int:
+    """Weeks of data before an origin of 0 or -k weeks, counted from the end of a panel of `weeks`.
+
+    Raises
+    ------
+    BadInput
+        If it is no whole number, lies after the panel, or leaves fewer than `LEAST_WEEKS`.
+    """
+    earliest = min(LEAST_WEEKS - weeks, 0)
+    right = f"a whole number from {earliest} to 0: a panel of {weeks} weeks keeps {LEAST_WEEKS} or more"
+    if isinstance(origin, bool) or not isinstance(origin, (int, np.integer)) or not earliest <= origin <= 0:
+        raise BadInput("origin", repr(origin), right)
+    return weeks + int(origin)
+
+
+def spec_of(scenario: Scenario, form: Form, origin: int = 0) -> Spec:
+    """What the scenario asks at an origin of 0 or -k weeks, in shares of the status quo."""
+    asked, names = scenario.questions, [channel.name for channel in scenario.channels]
+
+    def problem(p: Any) -> ProblemSpec:
+        shares = {"fixed": (1.0, 1.0), "free": None}
+        budget = shares[p.budget] if isinstance(p.budget, str) else (float(p.budget[0]), float(p.budget[1]))
+        groups = tuple((tuple(names.index(c) for c in g.channels), float(g.low), float(g.high)) for g in p.groups)
+        return ProblemSpec(p.name, p.scope, budget, float(p.lower), float(p.upper_share), groups)
+
+    return Spec(
+        windows=windows_of(scenario, form.weeks + origin),
+        multipliers=tuple(asked.multipliers),
+        levels=asked.levels,
+        margin=float(scenario.kpi.margin),
+        horizon=form.horizon,
+        problems=tuple(problem(p) for p in asked.problems),
+        sizes=Sizes(tail=form.tail, impulse_lags=asked.impulse_lags, draws=asked.draws),
+    )
+
+
+def windows_of(scenario: Scenario, weeks: int) -> tuple[tuple[int, int], ...]:
+    """The windows asked about after some weeks of data; the reader has put the whole panel first.
+
+    One that would end after the data moves back as a whole, to end with them (the last year stays
+    a last year), and begins with week 0 at the earliest.
+    """
+
+    def moved(start: int, stop: int) -> tuple[int, int]:
+        back = max(stop - weeks, 0)
+        return max(start - back, 0), stop - back
+
+    return tuple(moved(window[0], window[1]) for window in scenario.questions.windows or ())
+
+
+def labels_of(scenario: Scenario, form: Form, origin: int = 0) -> Labels:
+    """Names and dates of a scenario's briefs at an origin of 0 or -k weeks."""
+    channels = tuple(channel.name for channel in scenario.channels)
+    geos = tuple(f"geo-{g + 1:03d}" for g in range(form.geos)) if form.geos > 1 else ("national",)
+    units = {"national": channels, "geo": tuple(f"{g}/{c}" for g in geos for c in channels)}
+    return Labels(
+        channels=channels,
+        geos=geos,
+        controls=(*form.controls, *form.events),
+        start=(date.fromisoformat(scenario.time.start) - date(1970, 1, 1)).days,
+        windows=tuple(f"weeks {a}-{b - 1}" for a, b in windows_of(scenario, form.weeks + origin)),
+        plans=briefs.plan_names(channels),
+        problems=tuple(p.name for p in scenario.questions.problems),
+        units=tuple(units[p.scope] for p in scenario.questions.problems),
+        kpi=scenario.kpi.unit,
+    )
+
+
+def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Observation, controls: Array) -> Brief:
+    """What the analyst sees of a drawn batch at the moment `now`."""
+    replicates, origin = path.kpi.shape[0], int(now["week"][0])
+    weeks = origin - form.pre
+    holdout, later = slice(origin, origin + form.holdout), slice(origin, origin + form.future)
+    t = noise.given["t"]
+    seen = controls
+    if form.events:  # dates of events are public: one 0/1 column each
+        happens = np.broadcast_to(noise.given["events"].T, (replicates, form.total, len(form.events)))
+        seen = np.concatenate([controls, happens], axis=-1)
+    seen = np.repeat(seen[:, :, None, :], form.geos, axis=2)
+    calendar = np.broadcast_to(briefs.calendar_of(date.fromisoformat(scenario.time.start), t), (replicates, form.total))
+
+    def observed(x: Array) -> Array:  # the panel's rows; nothing of the weeks from the origin on
+        rows = np.array(x[:, form.pre : form.pre + form.weeks])
+        rows[:, weeks:] = 0.0
+        return rows
+
+    panel = Panel(
+        origin=np.full(replicates, weeks, dtype=np.int32),
+        lever=observed(path.lever),
+        spend=observed(path.paid),
+        exposure=None,
+        kpi=observed(path.kpi),
+        controls=observed(seen),
+        calendar=observed(calendar),
+        population=now["told"]["population"],
+        mask=observed(np.ones((replicates, form.total))),
+    )
+    future = Future(
+        lever=path.lever[:, holdout],
+        spend=path.paid[:, holdout],
+        exposure=None,
+        controls=seen[:, later],
+        calendar=calendar[:, later].copy(),
+    )
+    channels = scenario.channels
+    context = briefs.context_of(
+        panel,
+        weeks,
+        noise.numbers["kpi.value"],
+        briefs.kind_codes([c.kind for c in channels]),
+        [c.bought for c in form.channels],
+        [c.national_only for c in channels],
+        (np.array([c.prior.mean for c in channels]), np.array([c.prior.sd for c in channels])),
+    )
+    spec = spec_of(scenario, form, weeks - form.weeks)
+    return Brief(panel, briefs.questions_of(spec, panel, future, weeks), context)

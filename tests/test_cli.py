@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -563,19 +564,20 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from simbench.cli import demonstration
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demonstration, "SCENARIOS", ("clean",))  # the whole of it is `make demo`
+    # the whole of it is `make demo`
+    monkeypatch.setattr(demonstration, "contenders", lambda: ["oracle", "ols", "spend-share", "seasonal-naive"])
     file = weekly(tmp_path / "mine.csv", SPEND)
     text = printed("demo", "--replicates", "2", "--csv", file)
     for part in (
         "1. A world",
         "2. What the truth",
-        "3. 2 contenders",
+        "3. 4 contenders, 1 scenarios, 2 worlds each",
         "4. What that means",
         "your-spend",
         "done in",
     ):
         assert part in text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.csv", "simbench-demo.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.csv", "simbench-demo.png", "simbench-runs"]
     assert max(len(line) for line in text.splitlines()) <= 100
 
     def timeless(output: str) -> list[str]:
@@ -607,40 +609,38 @@ def test_demo_refuses_a_faulty_file_at_once(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_demo_says_who_was_best() -> None:
-    import numpy as np
     import pandas as pd
 
     from simbench.cli.demonstration import conclusions
-    from simbench.score.statistics import Estimate
+    from simbench.score.headlines import leaderboard
 
-    def world(name: str, error: tuple[float, float], crps: tuple[float, float], regret: tuple[float, float]) -> Any:
-        table, rows = [], []
-        for k, backend in enumerate(("ols", "spend-share")):
-            means = [Estimate(x[k], x[k] - 0.1, x[k] + 0.1, 8) for x in (error, crps, regret)]
-            covered = Estimate(0.5, 0.4, 0.6, 8) if k == 0 else Estimate(np.nan, np.nan, np.nan, 0)
-            columns = ("recovery error", "forecast crps", "normalised regret", "coverage 90%")
-            table.append({"scenario": name, "backend": backend, **dict(zip(columns, [*means, covered], strict=True))})
-            for replicate in range(8):
-                for estimand, unit, metric, x in (
-                    ("contribution", "all", "error", error),
-                    ("forecast", "all", "crps", crps),
-                    ("decision", "fixed", "regret", regret),
-                ):
-                    jitter = 0.01 * replicate * (1 - 2 * k)
-                    rows.append((name, replicate, backend, estimand, unit, metric, x[k] + jitter))
-        return table, rows
+    generator, rows = np.random.default_rng(3), []
 
-    one, two = (
-        world("clean", (0.3, 0.9), (0.4, 1.0), (0.5, 1.0)),
-        world("hard", (1.5, 0.4), (0.5, 1.0), (1.6, 1.0)),
-    )
-    names = ["scenario", "replicate", "backend", "estimand", "unit", "metric", "value"]
-    said = conclusions(pd.DataFrame(one[0] + two[0]), pd.DataFrame(one[1] + two[1], columns=names))
+    def world(name: str, error: dict[str, float], crps: dict[str, float], missed: dict[str, float]) -> None:
+        for replicate in range(12):
+            for backend in error:
+                told = [
+                    ("contribution", "all", "error", error[backend]), ("forecast", "all", "crps", crps[backend]),
+                    ("decision", "problem:0", "regret", missed[backend]),
+                ]  # fmt: skip
+                if backend == "ols":
+                    told += [("contribution", "all", "coverage 90%", 0.5), ("contribution", "all", "interval score 90%", 2.0)]
+                for estimand, unit, metric, value in told:
+                    noise = 1 + 0.05 * generator.standard_normal()
+                    rows.append((name, name, "", replicate, backend, estimand, unit, metric, value * noise, "ok", ""))
+                rows.append((name, name, "", replicate, backend, "decision", "problem:0", "gain", 1.0, "ok", ""))
+
+    columns = ["scenario", "family", "transform", "replicate", "backend", "estimand", "unit", "metric", "value", "status", "reason"]
+    naive = {"seasonal-naive": 1.0}
+    one, two = {"ols": 0.3, "spend-share": 0.9, **naive}, {"ols": 1.5, "spend-share": 0.4, **naive}
+    world("clean", one, {"ols": 0.4, "spend-share": 1.2, **naive}, {"ols": 0.5, "spend-share": 1.0, **naive})
+    world("hard", two, {"ols": 0.4, "spend-share": 1.2, **naive}, {"ols": 1.6, "spend-share": 0.9, **naive})
+    frame = pd.DataFrame(rows, columns=columns)
+    said = conclusions(leaderboard(frame), frame)
     assert said == [
         "Closest to the true contributions: ols in clean; spend-share in hard.",
         "Best forecast: ols in clean and hard.",
         "Best decision: ols in clean; spend-share in hard.",
-        "The better forecaster was the worse at attribution in hard.",
-        "On average, acting on ols earned less than the status quo in hard.",
-        "Share of true contributions inside the 90% intervals of ols: 50% in clean and 50% in hard.",
+        "Acting on ols earned less than the status quo in hard, beyond doubt.",
+        "Share of true contributions inside 90% intervals: ols 50%.",
     ]

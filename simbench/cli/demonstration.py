@@ -1,4 +1,4 @@
-"""The demonstration: one world told in full, then two contenders in three kinds of worlds."""
+"""The demonstration: one world told in full, then every contender on the suite smoke."""
 
 from __future__ import annotations
 
@@ -9,19 +9,33 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from simbench.cli.board import LEGEND, leaderboard, records
 from simbench.cli.common import emit, page, progress, table
 from simbench.errors import BadInput
 
 PICTURE = Path("simbench-demo.png")
-SCENARIOS = ("clean", "confounded-search")  #: and one around recorded spend
-CONTENDERS = ("ols", "spend-share")
-#: What it means to be best -> (headline of the table, estimand and metric of the score rows).
+STORE = Path("simbench-runs")
+SUITE = "smoke"
+CONTENDERS = (
+    "oracle", "prior-only", "spend-share", "seasonal-naive", "ols", "robyn-style",
+    "numpyro-nuts[chains=4,warmup=250,samples=250]",
+)  # fmt: skip
+#: Where the complete example of a vendor's program is, in a checkout.
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "vendor_backend.py"
+#: What it means to be best -> question of the leaderboard.
 BEST = {
-    "Closest to the true contributions": ("recovery error", "contribution", "error"),
-    "Best forecast": ("forecast crps", "forecast", "crps"),
-    "Best decision": ("normalised regret", "decision", "regret"),
+    "Closest to the true contributions": "recovery",
+    "Best forecast": "forecast",
+    "Best decision": "decision",
 }
+
+
+def contenders() -> list[str]:
+    """Everyone who takes part: simbench's own, and the example of a vendor's program where there is one."""
+    import shlex
+    import sys
+
+    program = f"command:{shlex.quote(sys.executable)} {shlex.quote(str(EXAMPLE))}"
+    return [*CONTENDERS, *([program] if EXAMPLE.is_file() else [])]
 
 
 def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, as_json: bool = False) -> None:
@@ -30,78 +44,73 @@ def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, a
     Parameters
     ----------
     file : Path, optional
-        The user's weekly file; the shipped one if missing.
+        The user's weekly file: a world around its spend takes the place of the suite.
     columns : sequence of str
         Its spend columns; guessed if empty.
     replicates : int
         Worlds a scenario.
     """
     import simbench as sb
-    from simbench.backends.registry import backend_named
+    from simbench.cli.reporting import print_boards, remarks
+    from simbench.cli.running import told as progress_of
+    from simbench.report.tables import notes, records
+    from simbench.report.tables import table as headlines
     from simbench.report.words import facts, sentences
+    from simbench.run.results import scores
+    from simbench.score.headlines import leaderboard
+    from simbench.world.scenario import read_suite
 
     began, console = time.perf_counter(), page()
     say = (lambda *_, **__: None) if as_json else console.print
     with tempfile.TemporaryDirectory(prefix="simbench-") as folder:
-        world, notes = own_world(file, columns, Path(folder))  # a faulty file is refused before anything is drawn
+        # a faulty file is refused before anything is drawn
+        sources, said = (SUITE, []) if file is None else own_world(file, columns, Path(folder))
+        shown = read_suite(SUITE).scenarios[0].scenario if file is None else sb.read_scenario(sources)
 
         say("1. A world whose truth is known", style="bold")
-        with progress("drawing clean", quiet=as_json):
-            drawn = sb.draw("clean", 1)
-        told = facts(drawn)
-        scenario = drawn.scenario
-        say(
-            f"Scenario {scenario.name}: {scenario.title.lower()}, {scenario.time.weeks} weeks."
-            f" {_flat(scenario.summary)}"
-        )
-        say(f"Who should win: {_flat(scenario.who_should_win)}")
+        with progress(f"drawing {shown.name}", quiet=as_json):
+            drawn = sb.draw(shown, 1)
+        truth = facts(drawn)
+        say(f"Scenario {shown.name}: {shown.title.lower()}, {shown.time.weeks} weeks. {_flat(shown.summary)}")
+        for line in said:
+            say(line)
         say(picture(drawn))
 
         say("\n2. What the truth says, and the best decision", style="bold")
-        for said in sentences(told):
-            say(said)
+        for line in sentences(truth):
+            say(line)
         say()
-        say(best_plan(told))
+        say(best_plan(truth))
 
-        say(
-            f"\n3. {len(CONTENDERS)} contenders, {len(SCENARIOS) + 1} scenarios, {replicates} worlds each",
-            style="bold",
-        )
-        for note in notes:
-            say(note)
-        backends = [backend_named(name) for name in CONTENDERS]
-        parts = []
-        with progress("running", quiet=as_json) as show:
-            for source in (*SCENARIOS, world):
-                show(source if isinstance(source, str) else source.stem)
-                parts.append(sb.run([source], backends, replicates=replicates))
-        result = type(parts[0])(
-            tuple(d for part in parts for d in part.drawn), tuple(c for part in parts for c in part.cells)
-        )
-    frame, rows = sb.table(result), sb.scores(result)
-    findings = conclusions(frame, rows)
+        with progress_of(quiet=as_json) as tell:
+            store = STORE / ("demo" if file is None else "demo-csv")
+            run = sb.run(sources, contenders(), replicates=replicates, store=store, say=tell)
+        frame = scores(run)
+    found = leaderboard(frame)
+    findings = conclusions(found, frame)
     if as_json:
-        emit({"truth": told, "table": records(frame), "conclusions": findings})
+        emit({
+            "truth": truth, "suite": records(headlines(found)), "scenarios": records(headlines(found, by_scenario=True)),
+            "notes": notes(found), "conclusions": findings, "run": str(run.folder),
+        })  # fmt: skip
         return
-    say(leaderboard(frame))
-    say(LEGEND)
+    count = len(found.suite.standings)
+    say(f"\n3. {count} contenders, {len(found.scenarios)} scenarios, {replicates} worlds each", style="bold")
+    print_boards(found)
+    for line in remarks(found, frame, run.cut):
+        say(line)
     say("\n4. What that means", style="bold")
-    for said in findings:
-        say(said)
-    say(f"\ndone in {time.perf_counter() - began:.1f} s; next: simbench list")
+    for line in findings:
+        say(line)
+    say(f"\ndone in {time.perf_counter() - began:.1f} s; kept in {run.folder}; next: simbench list")
 
 
-def own_world(file: Path | None, columns: Sequence[str], folder: Path) -> tuple[Path, list[str]]:
-    """The third world: spend of the user's file, or of the shipped one."""
+def own_world(file: Path, columns: Sequence[str], folder: Path) -> tuple[Path, list[str]]:
+    """A scenario around the spend of the user's file, and what was noted about it."""
     from simbench.cli.starter import recorded
-    from simbench.world.scenario import scenario_folder
 
-    if file is not None:
-        started = recorded("your-spend", file, folder, columns=columns)
-        return started.scenario, [f"your-spend is built around the spend in {file.name}", *started.notes]
-    shipped = scenario_folder() / "data" / "recorded-spend.csv"
-    started = recorded("recorded-spend", shipped, folder, columns=columns or ("tv", "radio", "online-video"))
-    return started.scenario, [f"recorded-spend is built around the spend in {shipped.name}; --csv FILE takes yours"]
+    started = recorded("your-spend", file, folder, columns=columns)
+    return started.scenario, [f"your-spend is built around the spend in {file.name}", *started.notes]
 
 
 def _flat(text: str) -> str:
@@ -140,61 +149,52 @@ def best_plan(told: Any) -> Any:
     return table(columns, rows[:-1], right=columns[2:4])
 
 
-def conclusions(frame: Any, rows: Any) -> list[str]:
-    """Sentences on who was best where, from the scores alone."""
-    scenarios = list(dict.fromkeys(frame.scenario))
-    best = {
-        doing: {scenario: winner(frame, rows, scenario, *columns) for scenario in scenarios}
-        for doing, columns in BEST.items()
-    }
+def conclusions(found: Any, frame: Any) -> list[str]:
+    """Sentences on who was best where, from the scores alone; said only where resampled worlds agree."""
+    several = len(found.scenarios) > 1
     said = []
-    for doing, where in best.items():
-        names = sorted({name for name in where.values() if name})
-        parts = [f"{name} in {_and([s for s in scenarios if where[s] == name])}" for name in names]
-        unclear = [scenario for scenario in scenarios if not where[scenario]]
+    first: dict[str, dict[str, str]] = {}
+    for doing, question in BEST.items():
+        first[question] = {board.scenario: leader(board, question) for board in found.scenarios}
+        names = sorted({name for name in first[question].values() if name})
+        parts = [f"{name} in {_and([s for s, who in first[question].items() if who == name])}" for name in names]
+        unclear = [scenario for scenario, who in first[question].items() if not who]
         parts += [f"no clear difference in {_and(unclear)}"] if unclear else []
         said.append(f"{doing}: {'; '.join(parts)}.")
-    told, true = (list(best[doing].values()) for doing in ("Best forecast", "Closest to the true contributions"))
-    apart = [s for s, one, other in zip(scenarios, told, true, strict=True) if one and other and one != other]
-    if apart:
-        said.append(f"The better forecaster was the worse at attribution in {_and(apart)}.")
-    for name in CONTENDERS:
-        regret = frame[frame.backend == name].set_index("scenario")["normalised regret"]
-        lost = [scenario for scenario in scenarios if regret[scenario].value > 1 + 1e-9]
-        if lost:
-            said.append(f"On average, acting on {name} earned less than the status quo in {_and(lost)}.")
-    return [*said, *calibration(frame)]
-
-
-def winner(frame: Any, rows: Any, scenario: str, headline: str, estimand: str, metric: str) -> str:
-    """Who has the lowest headline in a scenario; "" if the paired 95% interval to the next has 0."""
-    from simbench.score.statistics import mean_interval
-
-    own = frame[frame.scenario == scenario]
-    order = sorted(zip((e.value for e in own[headline]), own.backend, strict=True))
-    if len(order) < 2 or any(value != value for value, _ in order):
-        return ""
-    (_, best), (_, second) = order[:2]
-    kept = rows[(rows.scenario == scenario) & (rows.estimand == estimand) & (rows.metric == metric)]
-    unit = "all" if estimand != "decision" else next(iter(kept.unit), "")
-    kept = kept[kept.unit == unit].pivot(index="replicate", columns="backend", values="value")
-    apart = mean_interval(kept[second] - kept[best])
-    return best if apart.low > 0 else ""
-
-
-def calibration(frame: Any) -> list[str]:
-    """How often 90% intervals held the truth."""
-    said = []
-    for name in CONTENDERS:
-        own = frame[frame.backend == name]
-        told = [
-            f"{coverage.value:.0%} in {scenario}"
-            for scenario, coverage in zip(own.scenario, own["coverage 90%"], strict=True)
-            if coverage.n
-        ]
-        if told:
-            said.append(f"Share of true contributions inside the 90% intervals of {name}: {_and(told)}.")
+    for board in found.scenarios:
+        harmful = [
+            standing.backend for standing in board.standings
+            if standing.backend != "oracle" and standing.decision.estimate.low > 1
+        ]  # fmt: skip
+        if harmful:
+            said.append(f"Acting on {_and(harmful)} earned less than the status quo in {board.scenario}, beyond doubt.")
+    covered = [
+        f"{standing.backend} {standing.coverage.value:.0%}"
+        for standing in found.suite.standings
+        if standing.coverage.n and standing.coverage.value == standing.coverage.value
+    ]
+    said.append(f"Share of true contributions inside 90% intervals: {_and(covered)}.")
+    worse = [b for b in beaten(found.suite, "prior-only", "recovery") if several or b]
+    if worse:
+        said.append(f"No closer to the truth than prior-only, which saw no sales at all: {_and(worse)}.")
     return said
+
+
+def leader(board: Any, question: str) -> str:
+    """Who is first, if the interval of its rank holds no other place; else ""."""
+    for standing in board.standings:
+        told = getattr(standing, question)
+        if told.rank_low == 1 and told.rank_high == 1:
+            return str(standing.backend)
+    return ""
+
+
+def beaten(board: Any, reference: str, question: str) -> list[str]:
+    """Those whose number is not below that of a reference."""
+    numbers = {standing.backend: getattr(standing, question).estimate.value for standing in board.standings}
+    if reference not in numbers:
+        return []
+    return [name for name, value in numbers.items() if name != reference and value >= numbers[reference]]
 
 
 def _and(words: Sequence[str]) -> str:

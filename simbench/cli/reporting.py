@@ -63,9 +63,11 @@ def print_boards(found: Any) -> None:
     console.print(board(title, whole))
     if several:
         each = headlines(found, by_scenario=True)
+        order = list(whole["backend"])  # one order for all, so that a row is found where it was
         for one in found.scenarios:
+            own = each[each["scenario"] == one.scenario]
             console.print()
-            console.print(board(one.scenario, each[each["scenario"] == one.scenario]))
+            console.print(board(one.scenario, own.sort_values("backend", key=lambda names: names.map(order.index))))
     unit = "seasonal-naive" if found.forecast_unit.startswith("CRPS") else found.forecast_unit
     console.print(LEGEND.format(unit=unit))
     console.print(f"Means over worlds \u00b1 half of {found.intervals}.")

@@ -177,7 +177,8 @@ def figure(value: float, digits: int = 2) -> str:
     """A number for a cell; "-" where there is none."""
     if not math.isfinite(value):
         return "-"
-    return f"{value:.{digits if abs(value) < 100 else 0}f}"
+    said = f"{value:.{digits if abs(value) < 100 else 0}f}"
+    return said.removeprefix("-") if float(said) == 0 else said
 
 
 def spanned(low: float, high: float) -> str:

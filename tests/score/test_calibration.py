@@ -78,9 +78,9 @@ def test_intervals_over_worlds_hold_under_dependent_channels():
     rng = np.random.default_rng(6)
     held = []
     for _ in range(300):
-        worlds = np.repeat((rng.random(30) < 0.8)[:, None], 5, axis=1)  # five channels, one fate
+        worlds = np.repeat((rng.random(30) < 0.5)[:, None], 5, axis=1)  # five channels, one fate
         told = coverage_interval(worlds.mean(axis=1))
-        held.append(told.low <= 0.8 <= told.high)
+        held.append(told.low <= 0.5 <= told.high)
         # taken for 150 independent channels the interval would be sqrt(5) narrower
         assert told.high - told.low > 0.75 * 2 * 2.045 * worlds[:, 0].std(ddof=1) / np.sqrt(30)
     assert np.mean(held) > 0.9

@@ -46,20 +46,20 @@ def test_crps_does_not_depend_on_the_number_of_draws():
 def test_energy_score_is_that_of_the_reference_library(count, seed):
     rng = np.random.default_rng(seed)
     draws, observed = rng.standard_normal((2, count, 3)), rng.standard_normal((2, 3))
-    expected = scoringrules.energy_score(observed, draws, estimator="fair")
+    expected = scoringrules.es_ensemble(observed, draws, estimator="fair")
     np.testing.assert_allclose(d.energy_score(draws, observed), expected, atol=1e-12)
 
 
 def test_energy_score_of_one_quantity_is_its_crps_and_few_draws_are_enough():
     rng = np.random.default_rng(1)
-    draws, observed = rng.standard_normal((2000, 64, 1)), rng.standard_normal((2000, 1))
+    draws, observed = rng.standard_normal((500, 64, 1)), rng.standard_normal((500, 1))
     crps = d.fair_crps(np.sort(draws[..., 0], axis=1), observed[:, 0])
     np.testing.assert_allclose(d.energy_score(draws, observed), crps, atol=1e-12)
-    many = rng.standard_normal((2000, 500, 2))
-    target = rng.standard_normal((2000, 2))
-    whole = scoringrules.energy_score(target[:50], many[:50], estimator="fair")
+    many = rng.standard_normal((1000, 500, 2))
+    target = rng.standard_normal((1000, 2))
+    whole = scoringrules.es_ensemble(target[:50], many[:50], estimator="fair")
     np.testing.assert_allclose(d.energy_score(many[:50], target[:50]), whole, atol=0.4)
-    assert d.energy_score(many, target).mean() == pytest.approx(np.sqrt(np.pi) / 2, abs=0.03)  # E|x - z| / 2
+    assert d.energy_score(many, target).mean() == pytest.approx(np.sqrt(np.pi) / 2, abs=0.04)  # E|x - z| / 2
 
 
 @given(st.integers(2, 40), st.floats(0.01, 0.99), seeds)

@@ -98,14 +98,20 @@ def test_pairs_see_what_two_intervals_do_not():
     assert s.mean_interval(a).low < s.mean_interval(b).value
 
 
+def test_the_smallest_difference_of_a_pair_is_by_hand():
+    told = s.paired([1.0, 2.0, 4.0], [0.0, 0.0, 0.0])
+    error = np.std([1, 2, 4], ddof=1) / np.sqrt(3)
+    assert told.smallest == pytest.approx((4.302652729749 + scipy.stats.t.ppf(0.8, 2)) * error)
+
+
 def test_the_smallest_difference_is_seen_in_four_of_five_runs():
     rng = np.random.default_rng(4)
-    smallest = s.paired(rng.standard_normal(4000), np.zeros(4000)).smallest * np.sqrt(4000 / 16)
+    smallest = s.smallest_differences(rng.standard_normal((2000, 16))).mean()
     seen = []
     for _ in range(1500):
         told = s.mean_interval(smallest + rng.standard_normal(16))
         seen.append(told.low > 0)
-    assert np.mean(seen) == pytest.approx(0.8, abs=0.05)  # 16 worlds have a slightly larger t than 4000
+    assert np.mean(seen) == pytest.approx(0.8, abs=0.03)
 
 
 def test_proportions_are_exact():

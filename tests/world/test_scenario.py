@@ -17,6 +17,7 @@ from world.scenario_text import SMALL, child, refused, replaced, write
 from simbench.errors import BadInput
 from simbench.records import KINDS
 from simbench.world import scenario as reader
+from simbench.world.forms import form_of
 from simbench.world.scenario import (
     BREAKS,
     Scenario,
@@ -583,15 +584,17 @@ def test_what_the_shipped_scenarios_cover() -> None:
     assert {scenario.kpi.unit for scenario in shipped.values()} == {"revenue", "conversions"}
     assert (family(shipped["jin2017-2y"]), shipped["jin2017-2y"].base) == ("jin2017-2y", None)
     assert family(shipped["confounded-search"]) == "clean"
-    assert [scenario.name for scenario in shipped.values() if not scenario.breaks] == ["clean"]
+    assert [scenario.name for scenario in shipped.values() if not scenario.breaks] == ["clean", "smoke-clean"]
 
 
 def test_shipped_suites() -> None:
     assert set(suite_names()) == {"core", "smoke"}
     smoke, core = read_suite("smoke"), read_suite("core")
-    assert [entry.name for entry in smoke.scenarios] == ["clean", "confounded-search", "recorded"]
+    assert [entry.name for entry in smoke.scenarios] == ["smoke-clean", "smoke-chasing", "smoke-s-shaped"]
+    # one chain: everything that is static is the same, so one program serves all three
+    assert len({form_of(entry.scenario) for entry in smoke.scenarios}) == 1
     expected = {point.name for name in scenario_names() for point in points(read_scenario(name))}
-    assert {entry.name for entry in core.scenarios} == expected
+    assert {entry.name for entry in core.scenarios} == expected - {entry.name for entry in smoke.scenarios}
     assert {entry.replicates for entry in core.scenarios} == {20}
     assert all(entry.scenario.sweep is None for entry in core.scenarios)
 

@@ -1,0 +1,46 @@
+"""docs/scores.md speaks of every score, and its example runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from score.cases import case
+
+from simbench.score import decision, diagnostics, draws, losses
+from simbench.score import headlines as boards
+from simbench.score.catalogue import SCORES
+from simbench.score.rows import FLOOR, STATUS
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("estimand", sorted({estimand for estimand, _ in SCORES}))
+def test_every_score_is_on_the_page(estimand):
+    quoted = set(re.findall(r"`([^`\n]+)`", PAGE)) | {f"coverage {level}" for level in ("50%", "80%", "90%")}
+    words = {word for text in quoted for word in (text, *text.split(" / "))}
+    assert {metric for of, metric in SCORES if of == estimand} <= words
+    assert re.search(rf"\b{re.escape(estimand)}\b", PAGE.lower())
+
+
+def test_every_status_is_on_the_page():
+    assert all(f"`{status}`" in PAGE for status in STATUS)
+
+
+def test_the_numbers_of_the_page_are_those_of_the_code():
+    assert (FLOOR, decision.LEAST_GAIN, decision.BEYOND, draws.ENERGY_DRAWS, losses.PENALTY) == (0.005, 0.01, 4, 64, 2)
+    assert (boards.MOST_FAILED, boards.MOST_FAILED_THERE, boards.LEAST_ANSWERED) == (0.05, 0.2, 0.9)
+    assert (diagnostics.SURE, diagnostics.MATERIAL) == (0.99, 0.5)
+    for said in ("0.5% of it", "below 1% of spend", "4 Monte Carlo errors", "at most 64", "2 x that of `prior-only`",
+                 "5% failures in the suite or 20% in a scenario", "under 90% of the suite"):  # fmt: skip
+        assert said in " ".join(PAGE.split()), said
+
+
+def test_the_example_runs():
+    (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    scope: dict[str, object] = {}
+    exec(source, scope)
+    (column,) = scope["metric"].columns(case(np.random.default_rng(0)))  # type: ignore[attr-defined]
+    assert column.estimand == "worst_channel" and (column.value > 0).all()

@@ -9,8 +9,7 @@ import worlds
 
 import simbench as sb
 
-#: Worlds and columns: their product is the number of cells.
-WORLDS, COLUMNS = 1000, 10
+CELLS = 10_000
 TRIVIAL = """
 import numpy as np
 
@@ -19,22 +18,20 @@ def trivial(key, brief):
 """
 
 
-def bench_overhead_and_resume(benchmark, tmp_path):
+def test_overhead_and_resume(benchmark, tmp_path):
     """Seconds for 10,000 cells asked, stored and scored, and for the same command once more."""
     import time
 
     file = tmp_path / "trivial.py"
     file.write_text(TRIVIAL)
     world = worlds.written(tmp_path, worlds.plain())
-    columns = [f"{file}:trivial@{i}" for i in range(COLUMNS)]
-    sb.run(world, columns[:1], replicates=WORLDS, store=tmp_path / "r")
+    drawn = sb.run(world, [f"{file}:trivial@draws"], replicates=CELLS, store=tmp_path / "r")
 
     def whole():
-        return sb.run(world, columns, replicates=WORLDS, store=tmp_path / "r")
+        return sb.run(world, [f"{file}:trivial@timed"], replicates=CELLS, store=tmp_path / "r")
 
     benchmark.pedantic(whole, rounds=1, iterations=1)
-    cells = WORLDS * (COLUMNS - 1)
-    benchmark.extra_info["ms a cell"] = 1000 * benchmark.stats.stats.mean / cells
+    benchmark.extra_info["ms a cell"] = 1000 * benchmark.stats.stats.mean / CELLS
     began = time.perf_counter()
     run = whole()
     benchmark.extra_info["resume of 10,000 cells, s"] = time.perf_counter() - began
@@ -42,4 +39,5 @@ def bench_overhead_and_resume(benchmark, tmp_path):
     frame = sb.scores(run)
     benchmark.extra_info["reading all scores, s"] = time.perf_counter() - began
     benchmark.extra_info["rows"] = len(frame)
-    assert frame.backend.nunique() == COLUMNS and (frame.status != "failed").all()
+    assert frame.replicate.nunique() == CELLS and (frame.status != "failed").all()
+    assert len(drawn.sources[0].replicates) == CELLS

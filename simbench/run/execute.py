@@ -111,11 +111,12 @@ class Pending:
     def flush(self) -> None:
         """Store what came back, and what follows from it."""
         if self.came:
-            ready, self.came = self.came, []
-            place = cells.keep_answers(self.answers, self.chunk.source, self.entry, ready)
-            content = cells.stored_answers(place)
-            rows = cells.derive(self.chunk.worlds, content, self.chunk.value_of)
-            store.put(self.scores, place.name, pack(rows))
+            ready, self.came = {reply.replicate: reply for reply in self.came}, []
+            for part in store.parts(list(ready)):
+                replies = [ready[replicate] for replicate in part]
+                place = cells.keep_answers(self.answers, self.chunk.source, self.entry, replies)
+                rows = cells.derive(self.chunk.worlds, cells.stored_answers(place), self.chunk.value_of)
+                store.put(self.scores, place.name, pack(rows), lasting=False)
         self.since = time.monotonic()
 
 
@@ -124,9 +125,10 @@ def asked_for(p: Plan, folder: Path, rounds: Sequence[Sequence[int]]) -> Iterato
     there = {
         (s.folder, e.folder): set(store.shelf(shelf_of(folder, e.folder, s.folder))) for s in p.sources for e in p.entries
     }
+    asked = {source.folder: set(source.replicates) for source in p.sources}
     for numbers in rounds:
         for source in p.sources:
-            wanted = [r for r in numbers if r in set(source.replicates)]
+            wanted = [r for r in numbers if r in asked[source.folder]]
             missing = {
                 i: [r for r in wanted if r not in there[source.folder, entry.folder]] for i, entry in enumerate(p.entries)
             }

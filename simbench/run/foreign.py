@@ -93,7 +93,7 @@ def score_answers(run: str | Path | Run, answers: str | Path, name: str = "") ->
             ]  # fmt: skip
             file = cells.keep_answers(shelf, source, entry, replies)
             rows_ = cells.derive(chunk.worlds, cells.stored_answers(file), chunk.value_of)
-            store.put(scores_shelf(run.folder, entry.folder, source.folder), file.name, pack(rows_))
+            store.put(scores_shelf(run.folder, entry.folder, source.folder), file.name, pack(rows_), lasting=False)
     p = Plan(run.suite, tuple(again_), (entry,), ids.OPEN_MASTER)
     remember(p, run.folder, complete=True)
     return opened(run.folder)

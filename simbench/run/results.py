@@ -221,7 +221,7 @@ def derived(run: Run, source: SourceTold, entry: EntryTold, place: Path) -> dict
     replicates = [int(r) for r in content["cells"]]
     worlds, value_of = remade(run, source, replicates)
     found = cells.derive(worlds, content, value_of)
-    store.put(file.parent, file.name, pack(found))
+    store.put(file.parent, file.name, pack(found), lasting=False)
     return found
 
 

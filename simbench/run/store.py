@@ -20,8 +20,10 @@ from simbench.codec import pack, unpack
 from simbench.errors import BadInput, Damaged
 
 NAME = re.compile(r"(?P<ranges>[0-9]+(?:-[0-9]+)?(?:_[0-9]+(?:-[0-9]+)?)*)\.(?P<digest>[0-9a-f]{16})\.npz")
-#: At most so many cells in one file: a name has room for them, and a crash costs little.
-CELLS = 32
+#: At most so many cells in one file: a crash costs little, and a file is worth its two waits for the disk.
+CELLS = 64
+#: Letters of a name that ranges may take; file systems allow 255 in all.
+LONGEST = 160
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -33,6 +35,15 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             runs.append([number, number])
     return "_".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def parts(numbers: Sequence[int]) -> list[list[int]]:
+    """Replicates in as few blocks as their names have room for."""
+    ordered = sorted(numbers)
+    if len(ordered) <= CELLS and len(ranges(ordered)) <= LONGEST:
+        return [ordered]
+    middle = len(ordered) // 2
+    return [*parts(ordered[:middle]), *parts(ordered[middle:])]
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -54,8 +65,9 @@ def shelf(folder: Path) -> dict[int, Path]:
     for name in names:
         match = NAME.fullmatch(name)
         if match:
+            place = folder / name
             for replicate in numbers(match["ranges"]):
-                found.setdefault(replicate, folder / name)
+                found.setdefault(replicate, place)
     return found
 
 
@@ -71,21 +83,26 @@ def write(folder: Path, replicates: Sequence[int], content: Any) -> Path:
     return put(folder, f"{ranges(replicates)}.{ids.file_digest(packed)[:16]}.npz", packed)
 
 
-def put(folder: Path, name: str, content: bytes) -> Path:
-    """Write bytes under a name, whole or not at all."""
+def put(folder: Path, name: str, content: bytes, *, lasting: bool = True) -> Path:
+    """Write bytes under a name, whole or not at all.
+
+    `lasting` waits for the disk: what cannot be made again must survive a power cut.
+    """
     place, temporary = folder / name, folder / f".{name}.{os.getpid()}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, place)
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        if lasting:
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise BadInput(str(place), f"cannot be written ({error.strerror})", "free space, and a folder of yours") from None

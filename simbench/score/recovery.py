@@ -234,12 +234,14 @@ def baseline(case: Case) -> Iterator[Column]:
 
 
 def correlation(x: Array, y: Array, keep: Array) -> Array:
-    """Correlation [R] over the weeks kept; NaN where one of the two does not vary."""
+    """Correlation [R] over the weeks kept; 0 where x does not vary, NaN where y does not."""
     count = keep.sum(axis=1)
     dx = np.where(keep, x - (x.sum(axis=1) / count)[:, None], 0.0)
     dy = np.where(keep, y - (y.sum(axis=1) / count)[:, None], 0.0)
-    size = np.sqrt((dx**2).sum(axis=1) * (dy**2).sum(axis=1))
-    return ratio((dx * dy).sum(axis=1), size)
+    own, other = np.sqrt((dx**2).sum(axis=1)), np.sqrt((dy**2).sum(axis=1))
+    size = np.sqrt((x**2).sum(axis=1))
+    # an error that is the same every week, up to rounding, follows nothing
+    return np.where(own > 1e-9 * size, ratio((dx * dy).sum(axis=1), own * other), np.where(other > 0, 0.0, np.nan))
 
 
 def spend_points(case: Case) -> Iterator[Column]:

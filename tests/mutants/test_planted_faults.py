@@ -94,6 +94,18 @@ FAULTS = (
         (("protocol/parsing.py", "return np.array([told.index(name) for name in asked.channels])", "return np.arange(len(told))"),),
     ),
     Fault(
+        "bootstrap over channels instead of worlds", "tests/score/test_headlines.py::test_dependent_channels_do_not_narrow_the_interval",
+        (("score/tables.py", "statistics.resample(len(members), stream, resamples)", "statistics.resample(5 * len(members), stream, resamples).reshape(resamples, -1, 5).mean(axis=-1)"),),
+    ),
+    Fault(
+        "weeks ahead in the brief of an earlier origin", "tests/world/test_origin.py::test_nothing_of_the_weeks_ahead_is_in_the_panel",
+        (("world/seen.py", "rows[:, weeks:] = 0.0", "rows[:, weeks + 1 :] = 0.0"),),
+    ),
+    Fault(
+        "a missing answer without its penalty", "tests/score/test_headlines.py::test_failures_are_imputed_from_their_own_cell_and_never_dropped",
+        (("score/losses.py", "filled = np.where(there, value, np.where(lost & ~nowhere, instead, np.nan))", "filled = value"),),
+    ),
+    Fault(
         "failures dropped", "tests/run/test_execute.py::test_a_failure_is_a_row_with_its_reason_and_hurts_nobody",
         (("run/results.py", "    if failed:\n", "    if failed and not head:\n"),),
     ),

@@ -155,6 +155,16 @@ def test_what_was_answered_cannot_remove_a_score():
     np.testing.assert_array_equal(found["contribution/all/share distance"].value, 1.0)
 
 
+def test_a_baseline_that_is_off_by_a_constant_does_not_follow_spend():
+    made = case(np.random.default_rng(5))
+    told = made.truth.answers.baseline[:, None]
+    for off, expected in ((500.0, 0.0), (0.01 * made.brief.panel.spend.sum(axis=(2, 3))[:, None], 1.0)):
+        found = scored(answered(made, baseline=np.repeat(told + off, 3, axis=1)))["baseline/all/correlation with spend"]
+        np.testing.assert_allclose(found.value, expected, atol=1e-9)
+    steady = made.brief._replace(panel=made.brief.panel._replace(spend=np.ones_like(made.brief.panel.spend)))
+    assert worded(scored(made._replace(brief=steady))["baseline/all/correlation with spend"]) == ["undefined"] * 3
+
+
 def test_bought_channels_are_compared_inside_only():
     made = case(np.random.default_rng(6))
     bought = np.zeros((3, 4))

@@ -1,8 +1,7 @@
 """A whole contender in one file, as a vendor would write it: NumPy and the client, nothing else.
 
-Ridge regression of weekly KPI on trend, season, controls and the square root of carried-over spend; a bootstrap of
-residuals gives draws. Money moves half-way to where effects are largest.
-"""
+Ridge regression of KPI on trend, season, controls and the square root of carried-over spend; a bootstrap of residuals
+gives draws. Money moves half-way to where effects are largest."""
 
 import numpy as np
 
@@ -40,8 +39,8 @@ def answer(brief):  # draws of contribution and forecast, amounts for every prob
     for one in [*each, *each]:  # one channel's carry-over after the other
         best = min((np.where(one, retention, best) for retention in RETENTIONS), key=error)
     x, ahead = np.split(design(best), [weeks])
-    fitted = x @ fit(x, kpi)
-    noise = random.choice(kpi - fitted, (brief.questions["draws"], len(t))) * np.sqrt(weeks / (weeks - x.shape[1] - count))
+    fitted, spare = x @ fit(x, kpi), weeks - x.shape[1] - count
+    noise = random.choice(kpi - fitted, (brief.questions["draws"], len(t))) * np.sqrt(weeks / spare)
     betas = np.stack([fit(x, fitted + e[:weeks]) for e in noise])
     effect = np.maximum(betas[:, -count:], 0.0)  # media does no harm
     spent = np.concatenate([past, 0 * later]) / scale  # after the panel nothing more is spent

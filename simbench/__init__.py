@@ -18,14 +18,14 @@ from simbench.errors import BadInput
 if TYPE_CHECKING:
     from simbench.backends.base import Backend as Backend
     from simbench.backends.base import jax_backend as jax_backend
-    from simbench.briefs import brief_from_table as brief_from_table
-    from simbench.report.frames import frame as frame
-    from simbench.report.frames import scenarios as scenarios
-    from simbench.report.frames import truth_frame as truth_frame
     from simbench.backends.base import python_backend as python_backend
     from simbench.backends.combine import first_ok as first_ok
     from simbench.backends.command import command_backend as command_backend
+    from simbench.briefs import brief_from_table as brief_from_table
     from simbench.report.figures import ladder as ladder
+    from simbench.report.frames import frame as frame
+    from simbench.report.frames import scenarios as scenarios
+    from simbench.report.frames import truth_frame as truth_frame
     from simbench.report.tables import compare as compare
     from simbench.report.tables import table as table
     from simbench.run.execute import run as run
@@ -99,7 +99,7 @@ class _Room(ModuleType):
 
 
 class _Package(ModuleType):
-    """This package: a room that comes in under the name of a function becomes callable."""
+    """Of this package: a room that comes in under the name of a function becomes callable."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _CALLED and isinstance(value, ModuleType):

@@ -47,7 +47,9 @@ def positions(count: int, block: int) -> Sequence[np.ndarray]:
     return [np.minimum(np.arange(start, start + block), count - 1) for start in range(0, count, block)]
 
 
-def in_blocks(program: Callable[..., Any], batched: tuple[Any, ...], block: int = BLOCK, precision: str = "float64") -> Any:
+def in_blocks(
+    program: Callable[..., Any], batched: tuple[Any, ...], block: int = BLOCK, precision: str = "float64"
+) -> Any:
     """Run a program over blocks of the leading axis of its arguments, in float64 unless told otherwise.
 
     Parameters

@@ -61,7 +61,16 @@ def unpack(content: bytes) -> Any:
             if head["version"] != VERSION:
                 raise BadInput("packed records", f"are of version {head['version']}", f"version {VERSION}")
             return _put_together(head["tree"], archive)
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, IndexError, EOFError, RecursionError) as error:
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        EOFError,
+        RecursionError,
+    ) as error:
         if isinstance(error, BadInput):
             raise
         raise BadInput("packed records", f"cannot be read ({type(error).__name__}: {error})") from None

@@ -46,6 +46,7 @@ def examine() -> list[Finding]:
         look("open files", open_files),
         look("scenarios", scenarios),
         look("compile cache", compile_cache),
+        look("cache in CI", cached_paths),
         look("lock", lock),
         *(Finding(f"extra {name}", extra(parts)) for name, parts in EXTRAS.items()),
     ]
@@ -111,6 +112,14 @@ def compile_cache() -> str:
     files = [entry for entry in path.iterdir() if entry.is_file()] if path.is_dir() else []
     size = sum(entry.stat().st_size for entry in files) / 2**20
     return f"{path} ({len(files)} files, {size:.0f} MiB)" if files else f"{path} (empty)"
+
+
+def cached_paths() -> str:
+    """The two folders that make a second run in CI quick: compiled programs, and the runs themselves."""
+    from simbench.run.hosts import compile_cache as folder
+    from simbench.run.results import RUNS
+
+    return f"{folder()} and {RUNS.absolute()}"
 
 
 def lock() -> str:

@@ -112,9 +112,7 @@ def credit_by_spend(key: Array, brief: Brief) -> Answers:
 
 
 def _ols(order: int, trend: str) -> Backend:
-    return jax_backend(
-        "ols", partial(ordinary_least_squares, order, trend), handles=("uncorrelated-spend",)
-    )
+    return jax_backend("ols", partial(ordinary_least_squares, order, trend), handles=("uncorrelated-spend",))
 
 
 OLS = Contender(

@@ -18,7 +18,7 @@ FINITE = frozenset({"contribution", "baseline", "forecast", "plan_value", "respo
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
-def shapes(brief: Brief) -> dict[str, tuple[int, ...] | tuple[tuple[int, ...], ...]]:
+def shapes(brief: Brief) -> dict[str, tuple[Any, ...]]:
     """Shape of every field of `Answers` to a brief, without the leading draws axis.
 
     Fields that hold one array a problem have a tuple of shapes. `allocation` has no draws axis.
@@ -72,7 +72,7 @@ def checked(brief: Brief, reply: Any) -> Answers | Failure:
         several = name in ("response", "response_paid", "allocation", "promise")
         if several and (not isinstance(value, tuple | list) or len(value) != len(shape)):
             return Failure("error", f"{name} must be {len(shape)} arrays, one a problem")
-        parts = list(zip(value, shape, strict=True)) if several else [(value, shape)]
+        parts: list[tuple[Any, tuple[int, ...]]] = list(zip(value, shape, strict=True)) if several else [(value, shape)]
         arrays = []
         for part, wanted in parts:
             array = numbers(part)

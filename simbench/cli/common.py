@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from simbench.errors import BadInput
+from simbench.errors import BadInput, Damaged
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +24,7 @@ _Verb = TypeVar("_Verb", bound=Callable[..., Any])
 
 
 class Verbs(click.Group):
-    """Bad input is one line on stderr and exit code 2; Ctrl-C is 130; any other fault is not hidden."""
+    """Bad input is one line on stderr and exit code 2, damaged files 5; Ctrl-C is 130; other faults are not hidden."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb."""
@@ -32,7 +32,7 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except BadInput as error:
             click.echo(f"error: {one_line(str(error))}", err=True)
-            ctx.exit(BAD)
+            ctx.exit(INTEGRITY if isinstance(error, Damaged) else BAD)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)

@@ -90,7 +90,8 @@ def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, a
     findings = conclusions(found, frame)
     if as_json:
         emit({
-            "truth": truth, "suite": records(headlines(found)), "scenarios": records(headlines(found, by_scenario=True)),
+            "truth": truth, "suite": records(headlines(found)),
+            "scenarios": records(headlines(found, by_scenario=True)),
             "notes": notes(found), "conclusions": findings, "run": str(run.folder),
         })  # fmt: skip
         return

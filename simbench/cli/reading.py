@@ -7,14 +7,18 @@ from typing import Any
 
 import click
 
-from simbench.cli.common import BAD, emit, example, free, json_option, page, table
+from simbench.cli.common import BAD, NOTHING, PASS, emit, example, free, json_option, page, table
+from simbench.cli.common import one_line as clean
 from simbench.errors import BadInput
 
 run_option = click.option("--run", "run_", default="latest", show_default=True, help="Folder of the run.")
 
 
 @click.command(
-    epilog=example("simbench inspect smoke-clean/0/ols", "simbench inspect smoke-clean/0/ols --plot cell.png --run simbench-runs/smoke")
+    epilog=example(
+        "simbench inspect smoke-clean/0/ols",
+        "simbench inspect smoke-clean/0/ols --plot cell.png --run simbench-runs/smoke",
+    )
 )
 @click.argument("cell", metavar="SCENARIO/REPLICATE/BACKEND")
 @run_option
@@ -36,7 +40,7 @@ def inspect(cell: str, run_: str, plot: Path | None, as_json: bool) -> None:
         return
     _print_cell(told)
     if plot is not None:
-        page().print(f"\nsaved {plot}")
+        page().print(f"\nsaved {plot}", soft_wrap=True)
 
 
 def _emit_cell(told: Any, plot: Path | None) -> None:
@@ -64,25 +68,26 @@ def _print_cell(told: Any) -> None:
     console.print(f"{told.entry.name} on {told.source.name}, replicate {told.replicate}", style="bold")
     origin, channels = int(told.brief.panel.origin), told.labels.channels
     geos = f", {len(told.labels.geos)} geos" if len(told.labels.geos) > 1 else ""
-    console.print(f"Brief: {origin} weeks{geos}, {len(channels)} channels; asked for {told.brief.questions.sizes.draws} draws")
-    console.print(f"Stored in {told.file}")
+    console.print(
+        f"Brief: {origin} weeks{geos}, {len(channels)} channels; asked for {told.brief.questions.sizes.draws} draws"
+    )
+    console.print(f"Stored in {told.file}", soft_wrap=True)
     seconds = float(told.cost.seconds)
     if seconds == seconds:
         memory = float(told.cost.peak_bytes) / 1e6
         console.print(f"Took {seconds:.3g} s, {memory:.0f} MB" if memory == memory else f"Took {seconds:.3g} s")
     true = np.asarray(told.truth.answers.contribution)[0]
     if isinstance(told.reply, Failure):
-        console.print(f"\nNo answer: {told.reply.reason}. {told.reply.detail}")
+        console.print(clean(f"No answer: {told.reply.reason}. {told.reply.detail}"))
     elif told.reply.contribution is not None:
         from simbench.report.figures import spread
 
         low, middle, high = spread(np.asarray(told.reply.contribution)[:, 0], told.reply.levels)
-        rows = [
-            (name, f"{true[c]:,.0f}", f"{middle[c]:,.0f}", f"{low[c]:,.0f} to {high[c]:,.0f}" if high[c] > low[c] else "-")
-            for c, name in enumerate(channels)
-        ]
+        ends = [f"{a:,.0f} to {b:,.0f}" if b > a else "-" for a, b in zip(low, high, strict=True)]
+        rows = [(name, f"{true[c]:,.0f}", f"{middle[c]:,.0f}", ends[c]) for c, name in enumerate(channels)]
+        head = ("contribution", "true", "answered", "90% of draws")
         console.print()
-        console.print(table(("contribution", "true", "answered", "90% of draws"), rows, right=("true", "answered", "90% of draws")))
+        console.print(table(head, rows, right=head[1:]))
     if told.decisions is not None:
         for i, name in enumerate(told.labels.problems):
             for reading, choice in (("own", told.decisions.own[i]), ("common", told.decisions.common[i])):
@@ -102,7 +107,8 @@ def _print_cell(told: Any) -> None:
         console.print(table(("estimand", "unit", "score", "value"), rows, right=("value",)))
     if told.log:
         console.print("\nLog (its end):")
-        console.print(told.log.rstrip())
+        for line in told.log.rstrip().expandtabs(4).splitlines():
+            console.print("".join(sign if sign.isprintable() else "?" for sign in line))
 
 
 @click.command(
@@ -113,14 +119,24 @@ def _print_cell(told: Any) -> None:
     )
 )
 @click.argument("run_", metavar="RUN", default="latest")
-@click.option("--answers", type=click.Path(path_type=Path), help="Folder of answers to this run's task, to be scored as a column.")
+@click.option(
+    "--answers", type=click.Path(path_type=Path), help="Folder of answers to this run's task, to be scored as a column."
+)
 @click.option("--name", default="", help="Name of that column. [default: the folder's]")
-@click.option("--metric", "metrics", multiple=True, metavar="FILE.py:NAME", help="A score of your own; may be repeated.")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="FILE.py:NAME", help="A score of your own; may be repeated."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write every score row as CSV.")
 @json_option
 @click.pass_context
 def score(
-    context: click.Context, run_: str, answers: Path | None, name: str, metrics: tuple[str, ...], out: Path | None, as_json: bool
+    context: click.Context,
+    run_: str,
+    answers: Path | None,
+    name: str,
+    metrics: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Score stored answers again, without asking anybody.
 
@@ -143,18 +159,29 @@ def score(
         context.exit(print_board(found, as_json=as_json))
     frame = scored(found, own or None)
     if out is not None:
-        from simbench.protocol.files import csv_text
-        from simbench.protocol.files import write_text
+        from simbench.protocol.files import csv_text, write_text
 
         write_text(out, csv_text(frame))
         if not as_json:
-            page().print(f"wrote {len(frame):,} rows to {out}")
+            page().print(f"wrote {len(frame):,} rows to {out}", soft_wrap=True)
     if as_json:
         emit({"run": str(found.folder), "scores": frame.astype({"status": str}).to_dict("records")})
     elif own:
-        means = frame[frame.status == "ok"].groupby(["scenario", "backend", "metric"], observed=True).value.agg(["mean", "count"])
-        rows = [(*key, f"{row['mean']:.4g}", int(row["count"])) for key, row in means.iterrows()]
+        _print_means(frame)
+    context.exit(PASS if frame.value.notna().any() else NOTHING)
+
+
+def _print_means(frame: Any) -> None:
+    """Scores of the user's own: their means over worlds."""
+    means = frame[frame.status == "ok"].groupby(["scenario", "backend", "estimand", "metric"], observed=True).value
+    rows = [
+        (scenario, clean(backend), clean(f"{estimand} {'' if metric == 'value' else metric}"), f"{mean:.4g}", count)
+        for (scenario, backend, estimand, metric), mean, count in means.agg(["mean", "count"]).itertuples()
+    ]
+    if rows:
         page().print(table(("scenario", "contender", "score", "mean", "values"), rows, right=("mean", "values")))
+    else:
+        page().print("nothing was measured")
 
 
 @click.command(epilog=example("simbench task latest --out task", "simbench validate task answers"))
@@ -176,10 +203,10 @@ def task(run_: str, out: Path, as_json: bool) -> None:
         emit({"task": str(folder), "briefs": count})
         return
     console = page()
-    console.print(f"wrote {count} briefs to {folder}")
+    console.print(f"wrote {count} briefs to {folder}", soft_wrap=True)
     console.print("next: answer them, then")
-    console.print(f"  simbench validate {folder} ANSWERS")
-    console.print(f"  simbench score {run_} --answers ANSWERS --name vendor")
+    console.print(f"  simbench validate {folder} ANSWERS", soft_wrap=True)
+    console.print(f"  simbench score {run_} --answers ANSWERS --name vendor", soft_wrap=True)
 
 
 @click.command(epilog=example("simbench validate task answers"))

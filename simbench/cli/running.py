@@ -36,7 +36,9 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 )  # fmt: skip
 @click.option("--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: the suite's, else 4]")
 @click.option("--only", multiple=True, metavar="SCENARIO", help="Of a suite, only this scenario; may be repeated.")
-@click.option("--transform", "transforms", multiple=True, help="Ask under a transform, such as origin:-13; may be repeated.")
+@click.option(
+    "--transform", "transforms", multiple=True, help="Ask under a transform, such as origin:-13; may be repeated."
+)
 @click.option("--store", type=click.Path(path_type=Path), help="Folder of the run. [default: simbench-runs/NAME]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Host processes. [default: one a core]")
 @click.option("--time-limit", help="Begin nothing after this time, such as 90s, 8m or 1h; whole replicates count.")
@@ -119,9 +121,10 @@ def _dry(p: Any, folder: Path, jobs: int, as_json: bool) -> None:
         (r["scenario"], r["backend"], r["cells"], r["stored"], r["missing"], figure(r["minutes"], 1),
          figure(r["memory_mb"]), figure(r["disk_mb"], 1)) for r in rows
     ], right=columns[2:]))  # fmt: skip
-    known, unknown = frame.minutes.sum(), int(frame.minutes.isna().sum())
-    said = f"{int(frame.missing.sum())} of {int(frame.cells.sum())} cells are missing: {known:.1f} minutes on {jobs} hosts"
-    console.print(said + (f", and {unknown} rows that were never measured (?)" if unknown else ""))
+    missing, unknown = int(frame.missing.sum()), int(frame[frame.missing > 0].minutes.isna().sum())
+    said = f"{missing} of {int(frame.cells.sum())} cells are missing: {frame.minutes.sum():.1f} minutes on {jobs} hosts"
+    said += f", {frame.disk_mb.sum():,.1f} MB on disk"
+    console.print(said + (f"; {unknown} rows were never measured (?)" if unknown else ""))
 
 
 @contextmanager

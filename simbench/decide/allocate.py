@@ -67,7 +67,8 @@ def promised(brief: Brief, answers: Answers, i: int, amounts: Array) -> Array:
 
 def mean_curves(answers: Answers, i: int) -> tuple[Array, Array | None]:
     """KPI and money [R, U, L] of problem `i`, averaged over draws."""
-    kpi = np.asarray(answers.response[i], dtype=float).mean(axis=1)  # type: ignore[index]
+    response: Any = answers.response
+    kpi = np.asarray(response[i], dtype=float).mean(axis=1)
     paid = None if answers.response_paid is None else np.asarray(answers.response_paid[i], dtype=float).mean(axis=1)
     return kpi, paid
 

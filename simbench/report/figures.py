@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,11 @@ def plot_cell(told: CellTold, file: str | Path) -> Path:
         If the cell has no answer, the format is not known or matplotlib is missing.
     """
     if isinstance(told.reply, Failure):
-        raise BadInput(f"{told.source.name}/{told.replicate}/{told.entry.name}", "has no answer", f"it is a {told.reply.reason}")
+        raise BadInput(
+            f"{told.source.name}/{told.replicate}/{told.entry.name}",
+            "has no answer to draw",
+            f"it failed ({told.reply.reason})",
+        )
     file = Path(file)
     channels = len(told.labels.channels)
     columns = min(channels, 4)
@@ -95,7 +100,8 @@ def plot_cell(told: CellTold, file: str | Path) -> Path:
             f"{clean(told.entry.name)} on {clean(told.source.name)}, replicate {told.replicate}",
             x=0.01, ha="left", fontweight="bold",
         )  # fmt: skip
-        top, middle, bottom = figure.subfigures(3, 1, height_ratios=(2.8, 2.2 * rows, 2.8))
+        parts: Any = figure.subfigures(3, 1, height_ratios=(2.8, 2.2 * rows, 2.8))
+        top, middle, bottom = parts
         contributions(top.subplots(), told, told.reply)
         middle.suptitle("Response by multiple of spend: true (dark), answered", x=0.01, ha="left", fontsize=10)
         panels = np.atleast_1d(middle.subplots(rows, columns)).ravel()
@@ -148,8 +154,8 @@ def holdout(axes: Axes, told: CellTold, reply: Answers) -> None:
     observed = np.asarray(told.truth.kpi_future).sum(axis=-1)
     weeks = np.arange(len(observed)) + int(told.brief.panel.origin)
     axes.plot(weeks, observed, color=INK, lw=1.2, marker=".", label="as it came")
-    if reply.forecast is not None:
-        # quantiles of geos do not add up to quantiles of the total
+    # quantiles of geos do not add up to quantiles of the total
+    if reply.forecast is not None and (reply.levels is None or np.shape(reply.forecast)[-1] == 1):
         national = np.asarray(reply.forecast).sum(axis=-1)
         low, middle, high = spread(national, reply.levels)
         axes.fill_between(weeks, low, high, color=PALETTE[0], alpha=0.25, lw=0)
@@ -186,14 +192,20 @@ def ladder(run: str | Path | Run, metric: str, file: str | Path, *, sweep: str =
     frame = scores(run)
     kept = frame[(frame.estimand == estimand) & (frame.unit == unit) & (frame.metric == name)]
     if not len(kept):
-        known = sorted({f"{e}/all/{m}" for e, m in zip(frame.estimand, frame.metric, strict=True) if e})
-        raise BadInput("metric", f"{metric!r} is in no score row", f"for example {', '.join(known[:8])}")
-    found = [(match["sweep"], match["value"], text) for text in kept.scenario.unique() if (match := POINT.fullmatch(text))]
+        told = frame[frame.estimand != ""][["estimand", "unit", "metric"]].drop_duplicates()
+        near = get_close_matches(metric, ["/".join(parts) for parts in told.itertuples(index=False)], 3, cutoff=0.0)
+        right = f"for example {', '.join(near)}" if near else "a run that measured something"
+        raise BadInput("metric", f"{metric!r} is in no score row", right)
+    found = [
+        (match["sweep"], match["value"], text) for text in kept.scenario.unique() if (match := POINT.fullmatch(text))
+    ]
     sweeps = sorted({name for name, _, _ in found})
     if not sweeps or (sweep and sweep not in sweeps) or (len(sweeps) > 1 and not sweep):
         right = f"sweep = one of {', '.join(sweeps)}" if sweeps else "a run of a sweep, such as collinear"
         raise BadInput("ladder", f"{sweep or 'no sweep'!s} is not clear", right)
-    points = sorted((_number(value, i), value, text) for i, (name, value, text) in enumerate(found) if name == (sweep or sweeps[0]))
+    points = sorted(
+        (_number(value, i), value, text) for i, (name, value, text) in enumerate(found) if name == (sweep or sweeps[0])
+    )
     with drawing(file, 8, 5) as figure:
         axes = figure.subplots()
         for k, backend in enumerate(kept.backend.unique()):
@@ -215,7 +227,7 @@ def ladder(run: str | Path | Run, metric: str, file: str | Path, *, sweep: str =
 
 def parts_of(metric: str) -> tuple[str, str, str]:
     """``"contribution/all/error"`` in its three parts."""
-    parts = metric.split("/")
+    parts = metric.split("/", 2)
     if len(parts) != 3:
         raise BadInput("metric", f"{metric!r}", "estimand/unit/metric, for example contribution/all/error")
     return parts[0], parts[1], parts[2]

@@ -54,7 +54,8 @@ def paths_of(drawn: Drawn, i: int = 0) -> Paths:
 
     kpi = seen(path.kpi)
     dates = briefs.dates(drawn.labels, np.arange(len(kpi)))
-    return Paths(dates, drawn.secret.weeks, seen(path.paid), seen(path.lever), kpi, seen(path.base), seen(path.contribution))
+    parts = (seen(x) for x in (path.paid, path.lever, path.kpi, path.base, path.contribution))
+    return Paths(dates, drawn.secret.weeks, *parts)
 
 
 def plot_world(drawn: Drawn, file: str | Path, i: int = 0) -> Path:

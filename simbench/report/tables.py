@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from simbench.protocol.files import harmless
+from simbench.protocol.files import csv_text, json_text
+from simbench.report.words import clean
 from simbench.run.results import Run, opened, scores
 from simbench.score import comparison
 from simbench.score.headlines import Board, Headline, Leaderboard, Standing, leaderboard
@@ -29,7 +30,8 @@ FORMATS = ("md", "csv", "tex", "json")
 #: Signs that LaTeX reads as commands.
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }  # fmt: skip
 
 
@@ -41,7 +43,7 @@ class Cells(NamedTuple):
     best: list[list[bool]]
 
 
-class Table(pd.DataFrame):
+class Table(pd.DataFrame):  # type: ignore[misc]  # pandas is not typed here
     """A leaderboard: numbers in pandas, and text for papers where it is exported.
 
     One row a contender (and scenario, ``""`` is the suite). For each question of
@@ -59,9 +61,11 @@ class Table(pd.DataFrame):
         told = cells(self)
         lines = [rf"\begin{{tabular}}{{{'l' * texts(told)}{'r' * (len(told.head) - texts(told))}}}", r"\toprule"]
         lines += [" & ".join(map(latex, told.head)) + r" \\", r"\midrule"]
+        words = texts(told)
         for row, best in zip(told.rows, told.best, strict=True):
-            parts = (rf"\textbf{{{latex(x)}}}" if top else latex(x) for x, top in zip(row, best, strict=True))
-            lines.append(" & ".join(parts) + r" \\")
+            parts = [*map(latex, row[:words]), *map(latex_number, row[words:])]
+            marked = (rf"\textbf{{{x}}}" if top else x for x, top in zip(parts, best, strict=True))
+            lines.append(" & ".join(marked) + r" \\")
         return _given("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n", buf)
 
     def to_markdown(self, buf: Any = None, **options: Any) -> Any:
@@ -91,12 +95,17 @@ def texts(told: Cells) -> int:
 
 def latex(text: str) -> str:
     """Text that LaTeX prints as it is."""
-    return "".join(ESCAPES.get(sign, sign) for sign in text)
+    return "".join(ESCAPES.get(sign, sign) for sign in clean(text))
+
+
+def latex_number(text: str) -> str:
+    """A number with its interval; the minus of mathematics, and a dash where there is none."""
+    return "--" if text == "-" else re.sub(r"-(?=[0-9])", "$-$", text)
 
 
 def markdown(text: str) -> str:
-    """Text that stays in its cell of a Markdown table."""
-    return " ".join(text.replace("|", r"\|").split())
+    """Text that stays in its cell of a Markdown table, and means nothing there."""
+    return re.sub(r"([\\|`*<])", r"\\\1", clean(text))
 
 
 # --- numbers
@@ -188,9 +197,10 @@ def spanned(low: float, high: float) -> str:
     return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
 
 
-def alone(row: Any, question: str) -> bool:
-    """First in rank, and its rank interval holds nobody else's place."""
-    return bool(row[f"{question}_rank_low"] == 1 and row[f"{question}_rank_high"] == 1)
+def alone(told: pd.DataFrame, question: str) -> pd.Series:
+    """Which rows are first in rank, in an interval that holds no other place and nobody else's."""
+    first = (told[f"{question}_rank_low"] == 1) & (told[f"{question}_rank_high"] == 1)
+    return first & (first.groupby(told["scenario"]).transform("sum") == 1)
 
 
 def cells(told: pd.DataFrame) -> Cells:
@@ -198,13 +208,14 @@ def cells(told: pd.DataFrame) -> Cells:
     several = bool((told["scenario"] != "").any())
     head = [*(["scenario"] if several else []), "contender", *RANKED, "coverage 90%", "s a cell", "worlds", "failures"]
     rows, best = [], []
-    for _, row in told.iterrows():
+    tops = {question: alone(told, question).to_list() for question in RANKED}
+    for i, (_, row) in enumerate(told.iterrows()):
         line, top = ([row["scenario"]] if several else []) + [row["backend"]], [False] * (1 + several)
         for question in RANKED:
             value, low, high = (row[question + end] for end in ("", "_low", "_high"))
             span = f" [{figure(low)}, {figure(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
             line.append(figure(value) + span)
-            top.append(alone(row, question))
+            top.append(tops[question][i])
         line += [figure(row["coverage"]), seconds(row["cost"]), str(row["worlds"]), str(row["failures"])]
         rows.append([str(x) for x in line])
         best.append(top + [False] * 4)
@@ -216,23 +227,23 @@ def seconds(value: float) -> str:
     return "-" if not math.isfinite(value) else f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
-def written(run: str | Path | Run, form: str) -> str:
+def written(run: str | Path | Run | Leaderboard, form: str) -> str:
     """A run's tables as text: the suite, then scenario by scenario.
 
     Parameters
     ----------
+    run : Run, folder, "latest" or Leaderboard
     form : {"md", "csv", "tex", "json"}
     """
-    found = board(run)
+    found = run if isinstance(run, Leaderboard) else board(run)
     whole, each = table(found), table(found, by_scenario=True)
     if form == "csv":
-        return str(harmless(pd.concat([whole, each], ignore_index=True)).to_csv(index=False, lineterminator="\n"))
+        return csv_text(pd.concat([whole, each], ignore_index=True))
     if form == "json":
-        told = {"suite": records(whole), "scenarios": records(each), "notes": notes(found)}
-        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        return json_text({"suite": records(whole), "scenarios": records(each), "notes": notes(found)})
     parts = [part.to_latex() if form == "tex" else part.to_markdown() for part in (whole, each)]
     mark = "%" if form == "tex" else ""
-    said = "".join(f"{mark} {line}\n" if mark else f"- {line}\n" for line in notes(found))
+    said = "".join(f"{mark} {clean(line)}\n" if mark else f"- {markdown(line)}\n" for line in notes(found))
     return f"{parts[0]}\n{parts[1]}\n{said}"
 
 
@@ -240,10 +251,9 @@ def records(told: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain records; what is not a finite number is None."""
 
     def plain(value: Any) -> Any:
-        if isinstance(value, str):
-            return value
-        number = float(value)
-        return None if not math.isfinite(number) else int(number) if number.is_integer() and not isinstance(value, float) else number
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else None
+        return value.item() if hasattr(value, "item") else value
 
     return [{name: plain(value) for name, value in row.items()} for row in told.to_dict("records")]
 
@@ -256,7 +266,8 @@ def notes(found: Leaderboard) -> list[str]:
     if found.missing_references:
         said.append(f"not run, so nothing is imputed by them: {', '.join(found.missing_references)}")
     if found.suite.left_out:
-        said.append(f"{found.suite.left_out} worlds had less than 1% of media spend to gain and are not in the decision")
+        count = found.suite.left_out
+        said.append(f"{count} world{'s' * (count > 1)} had less than 1% of media spend to gain: not in the decision")
     said += unranked(found.suite.standings)
     return said
 

@@ -63,7 +63,12 @@ class Group(NamedTuple):
 
 def keep_worlds(shelf: Path, worlds: Worlds) -> None:
     """Store drawn worlds."""
-    content = {"replicates": list(worlds.replicates), "brief": worlds.brief, "truth": worlds.truth, "labels": worlds.labels}
+    content = {
+        "replicates": list(worlds.replicates),
+        "brief": worlds.brief,
+        "truth": worlds.truth,
+        "labels": worlds.labels,
+    }
     store.write(shelf, worlds.replicates, content)
 
 
@@ -87,7 +92,7 @@ def stored_worlds(shelf: Path, replicates: Sequence[int]) -> Worlds | None:
         parts.append(tuple(take(block[name], position) for name in ("brief", "truth")))
         order += wanted
     labels = next(iter(blocks.values()))["labels"]
-    brief, truth = (parts[0] if len(parts) == 1 else joined(parts))
+    brief, truth = parts[0] if len(parts) == 1 else joined(parts)
     back = [order.index(replicate) for replicate in replicates]
     if back != list(range(len(back))):
         brief, truth = take((brief, truth), back)
@@ -125,7 +130,9 @@ def grouped(replies: Sequence[Reply]) -> list[Group]:
     for reply in replies:
         if not isinstance(reply.reply, Failure):
             leaves, structure = jax.tree.flatten(reply.reply)
-            groups.setdefault((structure, tuple((x.shape, str(x.dtype)) for x in map(np.asarray, leaves))), []).append(reply)
+            groups.setdefault((structure, tuple((x.shape, str(x.dtype)) for x in map(np.asarray, leaves))), []).append(
+                reply
+            )
     return [
         Group(
             tuple(r.replicate for r in members),
@@ -180,8 +187,6 @@ def deriving_code() -> str:
 
 def case_of(worlds: Worlds, group: Group, decisions: Decisions) -> Case:
     """What metrics see of a group; float64, so that nothing is lost in sums."""
-    import jax
-
     rows = [worlds.replicates.index(replicate) for replicate in group.replicates]
     brief, truth = take((worlds.brief, worlds.truth), rows)
     return Case(brief, truth, group.answers, decisions, group.cost)
@@ -207,7 +212,8 @@ def derive(worlds: Worlds, content: Mapping[str, Any], value_of: Callable[[Seque
         groups.append({
             "replicates": list(group.replicates), "decisions": decisions,
             "names": [[c.estimand, c.unit, c.metric] for c in columns],
-            "value": np.stack([c.value for c in columns], axis=1), "status": np.stack([c.status for c in columns], axis=1),
+            "value": np.stack([c.value for c in columns], axis=1),
+            "status": np.stack([c.status for c in columns], axis=1),
         })  # fmt: skip
     failed = [[int(r), failure.reason, failure.detail] for r, failure in content["failures"].items()]
     return {"code": deriving_code(), "groups": groups, "failed": failed}

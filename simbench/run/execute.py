@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,9 @@ class Chunk:
     def worlds(self) -> Worlds:
         """Briefs and truths, from their shelf or drawn and put there."""
         if self._worlds is None:
-            self._drawn = draw_transformed(self.source.scenario, self.replicates, self.source.transform, master=self.master)
+            self._drawn = draw_transformed(
+                self.source.scenario, self.replicates, self.source.transform, master=self.master
+            )
             truth: Any = self._drawn.truth
             self._worlds = Worlds(self.replicates, self._drawn.brief, truth, self._drawn.labels)
             cells.keep_worlds(self.shelf, self._worlds)
@@ -120,17 +121,22 @@ class Pending:
         self.since = time.monotonic()
 
 
-def asked_for(p: Plan, folder: Path, rounds: Sequence[Sequence[int]]) -> Iterator[tuple[Source, list[int], dict[int, list[int]]]]:
+def asked_for(
+    p: Plan, folder: Path, rounds: Sequence[Sequence[int]]
+) -> Iterator[tuple[Source, list[int], dict[int, list[int]]]]:
     """Chunks with something missing: (source, replicates, entry position -> its missing replicates)."""
     there = {
-        (s.folder, e.folder): set(store.shelf(shelf_of(folder, e.folder, s.folder))) for s in p.sources for e in p.entries
+        (s.folder, e.folder): set(store.shelf(shelf_of(folder, e.folder, s.folder)))
+        for s in p.sources
+        for e in p.entries
     }
     asked = {source.folder: set(source.replicates) for source in p.sources}
     for numbers in rounds:
         for source in p.sources:
             wanted = [r for r in numbers if r in asked[source.folder]]
             missing = {
-                i: [r for r in wanted if r not in there[source.folder, entry.folder]] for i, entry in enumerate(p.entries)
+                i: [r for r in wanted if r not in there[source.folder, entry.folder]]
+                for i, entry in enumerate(p.entries)
             }
             missing = {i: found for i, found in missing.items() if found}
             if missing:
@@ -227,7 +233,7 @@ def execute(
         if any(p.entries[i].backend and p.entries[i].backend.spec for _, _, missing in todo for i in missing):  # type: ignore[union-attr]
             hosts = stack.enter_context(Supervisor(jobs or cores(), limits or Limits()))
         waiting: dict[int, Pending] = {}
-        stack.callback(lambda: [pending.flush() for pending in waiting.values()])
+        stack.callback(flush_all, waiting)
         for source, numbers, missing in todo:
             if late(deadline):
                 break
@@ -271,6 +277,12 @@ class Progress:
         self._say(self.text, self.count, self.total)
 
 
+def flush_all(waiting: dict[int, Pending]) -> None:
+    """Store all that came back."""
+    for pending in waiting.values():
+        pending.flush()
+
+
 def late(deadline: float | None) -> bool:
     """The time is up."""
     return deadline is not None and time.monotonic() >= deadline
@@ -281,7 +293,9 @@ def cores() -> int:
     return len(usable_cores())
 
 
-def collect(hosts: Supervisor | None, waiting: dict[int, Pending], progress: Progress, deadline: float | None, until: int) -> None:
+def collect(
+    hosts: Supervisor | None, waiting: dict[int, Pending], progress: Progress, deadline: float | None, until: int
+) -> None:
     """Take in what hosts have answered; wait while more than `until` chunks are out."""
     while hosts is not None and waiting and not late(deadline):
         block = len(waiting) > until
@@ -351,14 +365,13 @@ def slim(reply: Answers | Failure) -> Answers | Failure:
 
 def take_drawn(drawn: Drawn, rows: Sequence[int]) -> Drawn:
     """Some worlds of a drawn batch."""
-    given = drawn.secret.noise.given
-    secret = drawn.secret._replace(
-        noise=drawn.secret.noise._replace(
-            numbers=take(drawn.secret.noise.numbers, rows), innovations=take(drawn.secret.noise.innovations, rows), given=given
-        ),
-        keys=tuple(drawn.secret.keys[row] for row in rows),
-        start=take(drawn.secret.start, rows), now=take(drawn.secret.now, rows), path=take(drawn.secret.path, rows),
-    )  # fmt: skip
-    return drawn._replace(
-        replicates=tuple(drawn.replicates[row] for row in rows), brief=take(drawn.brief, rows), truth=None, secret=secret
+    secret, noise = drawn.secret, drawn.secret.noise
+    some = secret._replace(
+        noise=noise._replace(numbers=take(noise.numbers, rows), innovations=take(noise.innovations, rows)),
+        keys=tuple(secret.keys[row] for row in rows),
+        start=take(secret.start, rows),
+        now=take(secret.now, rows),
+        path=take(secret.path, rows),
     )
+    replicates = tuple(drawn.replicates[row] for row in rows)
+    return drawn._replace(replicates=replicates, brief=take(drawn.brief, rows), truth=None, secret=some)

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 
 from simbench import ids
-from simbench.blocks import take
+from simbench.backends.registry import NATIVE, RESERVED
 from simbench.briefs import one
 from simbench.codec import pack
 from simbench.errors import BadInput
 from simbench.protocol.answers import read_answer, validate
 from simbench.protocol.task import opaque_ids, write_task
-from simbench.records import Cost
 from simbench.run import cells, store
 from simbench.run.cells import Reply
-from simbench.run.execute import Chunk, slim
+from simbench.run.execute import NO_COST, Chunk, slim
 from simbench.run.plan import Entry, Plan, slug
 from simbench.run.results import Run, SourceTold, again, opened, remember, scores_shelf, shelf_of
 
@@ -51,6 +50,16 @@ def write_run_task(run: str | Path | Run, out: str | Path) -> Path:
     )
 
 
+def column_name(run: Run, name: str) -> str:
+    """A name for a column of answers: one that can be printed, and nobody's whose answers were not read from files."""
+    if not name.strip() or not name.isprintable():
+        raise BadInput("name", f"{name!r} cannot be printed", "letters and digits")
+    asked = [entry for entry in run.entries if "answers" not in entry.identity]
+    if name in {RESERVED, *NATIVE, *(entry.identity["name"] for entry in asked), *(entry.name for entry in asked)}:
+        raise BadInput("name", f"{name!r} is another contender's", "a name of its own")
+    return name
+
+
 def score_answers(run: str | Path | Run, answers: str | Path, name: str = "") -> Run:
     """Take a folder of answers to a run's task into the run, as a column.
 
@@ -65,19 +74,21 @@ def score_answers(run: str | Path | Run, answers: str | Path, name: str = "") ->
     Raises
     ------
     BadInput
-        If the folder holds no answer to any brief of this run.
+        If the folder holds no answer to any brief of this run, or the column's name is another contender's.
     """
     run, place = opened(run), Path(answers)
     if not place.is_dir():
         raise BadInput(str(answers), "is no folder", "the folder of answers")
     files = sorted(path for path in place.iterdir() if path.is_file())
     content = {path.name: ids.file_digest(path.read_bytes()) for path in files}
-    identity = {"name": name or place.resolve().name, "version": "1", "answers": ids.digest(content)}
-    entry = Entry(identity["name"], None, identity, f"{slug(identity['name'])}.{ids.digest(identity)[:16]}")
+    called = column_name(run, name or place.resolve().name)
+    identity = {"name": called, "version": "1", "answers": ids.digest(content)}
+    entry = Entry(called, None, identity, f"{slug(called)}.{ids.digest(identity)[:16]}")
     names = {source.folder: opaque_ids(keys_of(source)) for source in run.sources}
     known = {brief for found in names.values() for brief in found}
     if not any(file.startswith(tuple(known)) for file in content):
-        raise BadInput(str(answers), "answers no brief of this run", f"files named {min(known)}.csv and so on")
+        right = f"files named {min(known)}.csv and so on" if known else "a run that has briefs"
+        raise BadInput(str(answers), "answers no brief of this run", right)
     again_ = []
     for told in run.sources:
         source = again(told)
@@ -88,9 +99,14 @@ def score_answers(run: str | Path | Run, answers: str | Path, name: str = "") ->
         for start in range(0, len(missing), store.CELLS):
             rows = missing[start : start + store.CELLS]
             replies = [
-                Reply(told.replicates[i], slim(read_answer(place, names[told.folder][i], one(take(chunk.worlds.brief, [i]), 0), chunk.worlds.labels)), Cost(np.nan, np.nan, np.nan), "")
+                Reply(
+                    told.replicates[i],
+                    slim(read_answer(place, names[told.folder][i], one(chunk.worlds.brief, i), chunk.worlds.labels)),
+                    NO_COST,
+                    "",
+                )
                 for i in rows
-            ]  # fmt: skip
+            ]
             file = cells.keep_answers(shelf, source, entry, replies)
             rows_ = cells.derive(chunk.worlds, cells.stored_answers(file), chunk.value_of)
             store.put(scores_shelf(run.folder, entry.folder, source.folder), file.name, pack(rows_), lasting=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -95,7 +96,11 @@ def cell_named(run: Run, cell: str) -> tuple[SourceTold, int, EntryTold]:
     entries = {e.name: e for e in run.entries}
     for word, known in ((scenario, sources), (backend, entries)):
         if word not in known:
-            raise BadInput(cell, f"{word!r} is not in this run", f"one of {', '.join(known)}")
+            near = get_close_matches(word, known, 1)
+            right_ = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(known)}"
+            raise BadInput(cell, f"{word!r} is not in this run", right_)
     if int(number) not in sources[scenario].replicates:
-        raise BadInput(cell, f"replicate {number} is not in this run", f"it has {store.ranges(sources[scenario].replicates)}")
+        raise BadInput(
+            cell, f"replicate {number} is not in this run", f"it has {store.ranges(sources[scenario].replicates)}"
+        )
     return sources[scenario], int(number), entries[backend]

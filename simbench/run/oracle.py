@@ -31,7 +31,7 @@ def oracle(drawn: Drawn, brief: Brief, truth: Truth) -> Answers:
         return np.asarray(x)[:, None]
 
     told: Any = truth.answers
-    known = {
+    known: dict[str, Any] = {
         name: tuple(map(certain, value)) if isinstance(value, tuple) else certain(value)
         for name in KNOWN
         if (value := getattr(told, name)) is not None

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,6 @@ from simbench.backends.registry import backends_named, identity
 from simbench.errors import BadInput
 from simbench.world.scenario import (
     Scenario,
-    family,
     points,
     read_scenario,
     read_suite,
@@ -116,7 +116,9 @@ def entries_of(backends: Sequence[Any]) -> tuple[Entry, ...]:
 
 def suite_title(sources: Sequence[Any]) -> str:
     """The name of a run over sources."""
-    return slug("+".join(s.name if isinstance(s, Scenario) else Path(str(s)).name.removesuffix(".toml") for s in sources))
+    return slug(
+        "+".join(s.name if isinstance(s, Scenario) else Path(str(s)).name.removesuffix(".toml") for s in sources)
+    )
 
 
 def plan(
@@ -150,21 +152,28 @@ def plan(
     listed = [sources] if isinstance(sources, (str, Path, Scenario)) else list(sources)
     if not listed:
         raise BadInput("sources", "none is named", "a suite or a scenario")
+    only, transforms = ([x] if isinstance(x, str) else list(x) for x in (only, transforms))
+    if not transforms:
+        raise BadInput("transforms", "none is named", 'a transform, or "" for worlds as drawn')
     if replicates is not None and replicates < 1:
         raise BadInput("replicates", f"{replicates}", "at least 1")
     wanted: dict[str, tuple[Scenario, int]] = {}
     for source in listed:
         for scenario, count in _scenarios(source):
-            wanted.setdefault(scenario.name, (scenario, replicates or count))
+            before, _ = wanted.setdefault(scenario.name, (scenario, replicates or count))
+            if before is not scenario and scenario_digest(before) != scenario_digest(scenario):
+                raise BadInput("sources", f"{scenario.name!r} names two scenarios", "another name for one of them")
     unknown = [name for name in only if name not in wanted]
     if unknown:
-        raise BadInput("only", f"{unknown[0]!r} is not among them", f"one of {', '.join(wanted)}")
+        near = get_close_matches(unknown[0], wanted, 1)
+        right = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(wanted)}"
+        raise BadInput("only", f"{unknown[0]!r} is not among them", right)
     kept = [pair for name, pair in wanted.items() if not only or name in only]
     found: dict[str, Source] = {}
     for text in transforms:
         for scenario, count in kept:
-            source = source_of(scenario, transform_of(scenario, text).text, range(count), master)
-            found.setdefault(source.folder, source)
+            one = source_of(scenario, transform_of(scenario, text).text, range(count), master)
+            found.setdefault(one.folder, one)
     return Plan(suite_title(listed), tuple(found.values()), entries_of(backends), master)
 
 
@@ -179,4 +188,8 @@ def _is_suite(source: str | Path) -> bool:
     if str(source) in suite_names():
         return str(source) not in scenario_names()
     path = Path(source)
-    return path.suffix == ".toml" and path.is_file() and LISTS.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    return (
+        path.suffix == ".toml"
+        and path.is_file()
+        and LISTS.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    )

@@ -135,7 +135,9 @@ def remember(p: Plan, folder: Path, *, complete: bool) -> Run:
     return Run(folder, suite, tuple(sources), tuple(entries), not complete)
 
 
-def whole(folder: Path, sources: Sequence[SourceTold], entries: Sequence[EntryTold], source: SourceTold) -> tuple[int, ...]:
+def whole(
+    folder: Path, sources: Sequence[SourceTold], entries: Sequence[EntryTold], source: SourceTold
+) -> tuple[int, ...]:
     """Replicates of a source that are whole: there for every contender and every source that wants them."""
     kept = set(source.replicates)
     for other in sources:
@@ -162,7 +164,9 @@ def opened(place: str | Path | Run) -> Run:
         folder = RUNS / folder
     run = noted(folder)
     names = [e.name for e in run.entries]
-    told_apart = tuple(e._replace(name=f"{e.name}@{e.digest[:8]}") if names.count(e.name) > 1 else e for e in run.entries)
+    told_apart = tuple(
+        e._replace(name=f"{e.name}@{e.digest[:8]}") if names.count(e.name) > 1 else e for e in run.entries
+    )
     return run._replace(entries=told_apart)
 
 
@@ -179,7 +183,9 @@ def noted(folder: Path) -> Run:
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
-        raise Damaged(str(folder / "run.json"), f"cannot be read ({error})", "run again with --store elsewhere") from None
+        raise Damaged(
+            str(folder / "run.json"), f"cannot be read ({error})", "run again with --store elsewhere"
+        ) from None
 
 
 def latest() -> Path:
@@ -273,10 +279,11 @@ def scores(run: str | Path | Run) -> pd.DataFrame:
     words: dict[str, dict[str, int]] = {name: {} for name in COLUMNS if name not in ("replicate", "value")}
     parts = [part for block in blocks(run) for part in rows_of(run, words, *block)]
     joined = {name: np.concatenate([part[name] for part in parts]) if parts else np.zeros(0) for name in COLUMNS}
-    return pd.DataFrame({
-        name: pd.Categorical.from_codes(codes.astype(np.int32), categories=list(words[name])) if name in words else codes
-        for name, codes in joined.items()
-    })  # fmt: skip
+    told = {
+        name: pd.Categorical.from_codes(column.astype(np.int32), list(words[name])) if name in words else column
+        for name, column in joined.items()
+    }
+    return pd.DataFrame(told)
 
 
 def rows_of(

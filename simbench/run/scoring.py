@@ -12,8 +12,8 @@ from simbench.backends.loading import module_of
 from simbench.errors import BadInput
 from simbench.run import cells
 from simbench.run.results import COLUMNS, Run, blocks, called, derived, opened, remade, scores
-from simbench.score.user import from_function
 from simbench.score.rows import STATUS, Metric
+from simbench.score.user import from_function
 
 if TYPE_CHECKING:
     import pandas as pd

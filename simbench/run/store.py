@@ -105,7 +105,9 @@ def put(folder: Path, name: str, content: bytes, *, lasting: bool = True) -> Pat
                 os.close(handle)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise BadInput(str(place), f"cannot be written ({error.strerror})", "free space, and a folder of yours") from None
+        raise BadInput(
+            str(place), f"cannot be written ({error.strerror})", "free space, and a folder of yours"
+        ) from None
     return place
 
 

@@ -98,7 +98,7 @@ def test_what_is_put_together_comes_apart(name: str, options: dict[str, str], la
     ("name", "said"),
     [
         ("olss", "did you mean 'ols'"),
-        ("nobody", "one of ols"),
+        ("nobody", "one of numpyro-nuts"),
         ("ols[order=2", "do not close"),
         ("ols[order]", "is no option"),
         ("ols[order=2,order=3]", "given twice"),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import worlds
 
-from simbench.decide.allocate import chosen, common_allocation
+from simbench.blocks import take
+from simbench.decide.allocate import common, decide, own, promised
 from simbench.records import Answers
-from simbench.world.truth import draw
+from simbench.world.truth import book_in, draw
+from simbench.world.worth import value
 
 
 @pytest.fixture(scope="module")
@@ -16,34 +18,80 @@ def drawn(tmp_path_factory):
     return draw(worlds.written(tmp_path_factory.mktemp("d"), worlds.plain()), 2)
 
 
-def test_the_truths_own_curves_lead_to_the_optimum(drawn):
-    for brief, truth in zip(drawn.briefs, drawn.truths, strict=True):
-        answers = Answers(response=tuple(response[None] for response in truth.answers.response))
-        for i, best in enumerate(truth.optima):
-            amounts = common_allocation(brief, answers, i)
-            np.testing.assert_allclose(amounts, best.amounts, atol=0.05 * best.amounts.sum())
+@pytest.fixture(scope="module")
+def known(drawn):
+    """The truth's own curves as an answer of one draw."""
+    return Answers(response=tuple(np.asarray(response)[:, None] for response in drawn.truth.answers.response))
 
 
-def test_kpi_and_money_are_netted_after_interpolation(drawn):
+def test_the_truths_own_curves_lead_to_the_optimum(drawn, known):
+    for i, best in enumerate(drawn.truth.optima):
+        amounts = common(drawn.brief, known, i)
+        for mine, theirs in zip(amounts, best.amounts, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=0.05 * theirs.sum())
+
+
+def test_kpi_and_money_are_netted_after_interpolation(drawn, known):
     """A channel whose money is never spent costs nothing: all of a free budget goes there."""
-    brief, truth = drawn.briefs[0], drawn.truths[0]
     free = drawn.labels.problems.index("free")
-    levels = brief.questions.problems[free].levels
+    levels = drawn.brief.questions.problems[free].levels
     paid = levels.copy()
-    paid[1] = 0.0
-    answers = Answers(response=(truth.answers.response[free][None],) * 2, response_paid=(paid[None],) * 2)
-    amounts = common_allocation(brief, answers, free)
-    assert amounts[1] == pytest.approx(levels[1, -1], rel=1e-6)
+    paid[:, 1] = 0.0
+    answers = Answers(response=(known.response[free],) * 2, response_paid=(paid[:, None],) * 2)
+    amounts = common(drawn.brief, answers, free)
+    np.testing.assert_allclose(amounts[:, 1], levels[:, 1, -1], rtol=1e-6)
 
 
-def test_own_allocation_comes_first_and_is_projected(drawn):
-    brief = drawn.briefs[0]
-    problem = brief.questions.problems[0]
-    own = Answers(allocation=tuple(np.array([1e9, -5.0]) for _ in brief.questions.problems))
-    amounts = chosen(brief, own, 0)
-    assert amounts.sum() == pytest.approx(problem.status_quo.sum())
-    assert (amounts >= problem.lower - 1e-9).all() and (amounts <= problem.upper + 1e-9).all()
+def test_the_mean_of_draws_decides(drawn, known):
+    """Two draws decide as one that is their mean, however far they are apart."""
+    response = known.response[0]
+    apart = Answers(response=(np.concatenate([0.2 * response, 1.8 * response], axis=1), *known.response[1:]))
+    np.testing.assert_allclose(common(drawn.brief, apart, 0), common(drawn.brief, known, 0), rtol=1e-6)
+
+
+def test_own_allocation_is_projected_and_said_to_be(drawn):
+    problems = drawn.brief.questions.problems
+    asked = Answers(allocation=tuple(np.tile([1e9, -5.0], (2, 1)) for _ in problems))
+    amounts, moved = own(drawn.brief, asked, 0)
+    np.testing.assert_allclose(amounts.sum(axis=-1), problems[0].status_quo.sum(axis=-1))
+    assert (amounts >= problems[0].lower - 1e-9).all() and (amounts <= problems[0].upper + 1e-9).all()
+    assert (moved == 1).all()
+    kept, moved = own(drawn.brief, Answers(allocation=tuple(p.status_quo for p in problems)), 0)
+    np.testing.assert_allclose(kept, problems[0].status_quo)
+    assert (moved == 0).all()
+
+
+def test_a_promise_is_read_off_the_answered_curves(drawn, known):
+    """On the truth's own curves the promise for the optimum is what the optimum is worth."""
+    for i, best in enumerate(drawn.truth.optima):
+        promise = promised(drawn.brief, known, i, best.amounts)
+        spend = drawn.brief.questions.problems[i].status_quo.sum(axis=-1)
+        np.testing.assert_allclose(promise, best.value, atol=2e-3 * spend.max())
+    still = promised(drawn.brief, known, 0, drawn.brief.questions.problems[0].status_quo)
+    np.testing.assert_allclose(still, 0.0, atol=1e-9)
+
+
+def test_decisions_are_valued_in_the_worlds(drawn, known):
+    book = book_in(drawn.secret, drawn.brief)
+    problems = drawn.brief.questions.problems
+    told = decide(
+        drawn.brief,
+        known._replace(allocation=tuple(best.amounts for best in drawn.truth.optima)),
+        lambda i, amounts: value(book, problems[i], amounts),
+    )
+    for i, best in enumerate(drawn.truth.optima):
+        spend = problems[i].status_quo.sum(axis=-1)
+        np.testing.assert_allclose(told.own[i].value, best.value, atol=1e-9 * spend.max())
+        lost = (best.value - told.common[i].value) / spend
+        allowed = (best.upper_bound - best.value + best.grid_floor) / spend
+        assert (lost >= -1e-9).all() and (lost <= allowed + 1e-6).all()
+        assert (told.common[i].projected == 0).all() and np.isfinite(told.common[i].promise).all()
 
 
 def test_who_answers_no_curves_decides_nothing(drawn):
-    assert chosen(drawn.briefs[0], Answers(), 0) is None
+    told = decide(drawn.brief, Answers(), lambda i, amounts: np.zeros(len(amounts)))
+    for decision in (*told.own, *told.common):
+        assert np.isnan(decision.value).all() and np.isnan(decision.amounts).all()
+    quantiles = Answers(response=tuple(np.zeros((2, 7, *p.levels.shape[1:])) for p in drawn.brief.questions.problems))
+    assert common(drawn.brief, quantiles._replace(levels=np.arange(7.0)), 0) is None
+    assert take(np.arange(4), [2, 0]).tolist() == [2, 0]

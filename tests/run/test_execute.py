@@ -284,13 +284,16 @@ from simbench.run import execute
 execute.PATIENCE = 0.2
 sb.run(sys.argv[1], [sys.argv[2] + ":mine", sys.argv[2] + ":slowly"], replicates=30, store=sys.argv[3], jobs=2)
 """
-SLOWLY = MINE.replace("FACTOR", "1.0") + """
+SLOWLY = (
+    MINE.replace("FACTOR", "1.0")
+    + """
 
 def slowly(key, brief):
     import time
     time.sleep(0.03)
     return mine(key, brief)
 """
+)
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ import worlds
 
 from simbench import briefs
 from simbench.errors import BadInput
-from simbench.world.scenario import read_scenario
 from simbench.world.history import coalitions
+from simbench.world.scenario import read_scenario
 from simbench.world.truth import draw
 
 

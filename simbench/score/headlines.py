@@ -24,6 +24,8 @@ Array = Any
 MOST_FAILED, MOST_FAILED_THERE = 0.05, 0.2
 #: Least share of cells that a contender answers to be ranked.
 LEAST_ANSWERED = 0.9
+#: Fewest worlds whose resamples tell an interval of ranks: two worlds have three of them.
+LEAST_WORLDS = 5
 
 
 class Headline(NamedTuple):
@@ -182,8 +184,7 @@ def estimates(table: Table, values: Resampled, losses: Losses, here: Array) -> l
     """Values with their intervals; as many independent worlds as the family with the fewest has replicates."""
     value, again = values
     counted = (np.isfinite(losses.value) & here).sum(axis=1)
-    fewest = np.unique(table.families[np.unique(table.cluster[here])], return_counts=True)[1].min()
-    low, high = st.spread_of(again, value, np.minimum(counted, fewest))
+    low, high = st.spread_of(again, value, np.minimum(counted, fewest_worlds(table, here)))
     return [Estimate(float(value[k]), float(low[k]), float(high[k]), int(counted[k])) for k in names(table)]
 
 
@@ -194,12 +195,19 @@ def headlines(table: Table, values: Resampled, losses: Losses, here: Array, reas
     rank, low, high = np.full((3, len(told)), np.nan)
     if len(take):
         rank[take] = st.ranks(values[0][take])
+    if len(take) and fewest_worlds(table, here) >= LEAST_WORLDS:
         low[take], high[take] = st.rank_interval(values[1][:, take])
     filled = (losses.imputed & here).sum(axis=1)
     return [
         Headline(told[k], float(rank[k]), float(low[k]), float(high[k]), int(filled[k]), reasons[k])
         for k in names(table)
     ]
+
+
+def fewest_worlds(table: Table, here: Array) -> int:
+    """Independent worlds of the family that has fewest of them."""
+    clusters = np.unique(table.cluster[here])
+    return int(np.unique(table.families[clusters], return_counts=True)[1].min()) if len(clusters) else 0
 
 
 def unranked(table: Table, losses: Losses, k: int, here: Array) -> str:

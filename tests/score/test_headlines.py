@@ -371,3 +371,9 @@ def test_pooled_comparisons_count_a_world_once():
 def test_unknown_contenders_are_told():
     with pytest.raises(BadInput, match="'best' is not in these scores"):
         compare(run(2), "good", "best")
+
+
+def test_a_handful_of_worlds_tells_no_interval_of_ranks():
+    few, enough = (leaderboard(run(n)).suite.standings[0].recovery for n in (4, 5))
+    assert np.isfinite(few.rank) and np.isnan(few.rank_low) and np.isnan(few.rank_high)
+    assert np.isfinite(enough.rank_low) and np.isfinite(enough.rank_high)

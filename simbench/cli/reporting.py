@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from simbench.cli.common import NOTHING, emit, example, free, json_option, page, table
+from simbench.cli.common import NOTHING, PASS, emit, example, free, json_option, page, table
 from simbench.cli.common import one_line as clean
 from simbench.errors import BadInput
 
@@ -68,6 +68,7 @@ def nothing(run: Any, *, as_json: bool) -> int:
 
 def print_boards(found: Any) -> None:
     """The suite as a whole, then scenario by scenario, and what the columns mean."""
+    from simbench.report import beside
     from simbench.report.tables import table as headlines
 
     console = page()
@@ -85,6 +86,15 @@ def print_boards(found: Any) -> None:
     unit = found.forecast_unit.replace("CRPS of", "that of")
     console.print(LEGEND.format(unit=unit))
     console.print(f"Means over worlds \u00b1 half of {found.intervals}.")
+    asides = beside.rows(found.suite)
+    if asides:
+        console.print()
+        console.print(table(beside.HEAD, [[clean(row[0]), *row[1:]] for row in asides], right=beside.HEAD[1:]))
+        console.print("silent failures: green diagnostics, truth outside 99%, error above half; -: not assessable")
+    ahead = {*beside.front(found.suite), "oracle"}
+    behind = [standing.backend for standing in found.suite.standings if standing.backend not in ahead]
+    if behind:
+        console.print(f"Behind one and the same contender in every question: {', '.join(map(clean, behind))}.")
 
 
 def board(title: str, told: Any) -> Any:
@@ -222,7 +232,7 @@ def compare(
         frame = frame[[pair in COMPARED for pair in zip(frame.estimand, frame.metric, strict=True)]]
     if as_json:
         emit({"differences": records(frame)})
-        return
+        context.exit(PASS if len(frame) else NOTHING)
     console = page()
     if not len(frame):
         console.print(

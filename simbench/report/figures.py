@@ -26,6 +26,8 @@ Array = Any
 #: Central share of an answer's draws that a band shows.
 BAND = 0.9
 MARKERS = "osD^vPX*"
+#: Files without the time they were written at: the same run gives the same bytes.
+UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 POINT = re.compile(r"(?P<sweep>[a-z0-9-]+)\[(?P<value>[^\[\]]*)\]")
 
 
@@ -49,7 +51,7 @@ def drawing(file: Path, width: float, height: float) -> Iterator[Figure]:
         yield figure
         temporary = file.with_name(f".{file.name}.partial{file.suffix}")
         try:
-            figure.savefig(temporary, metadata={"Date": None} if file.suffix == ".svg" else None)
+            figure.savefig(temporary, metadata=UNDATED.get(file.suffix))
             temporary.replace(file)
         except OSError as error:
             raise BadInput(str(file), f"cannot be written ({error.strerror})", "a folder that exists") from None
@@ -122,10 +124,14 @@ def contributions(axes: Axes, told: CellTold, reply: Answers) -> None:
         axes.hlines(places, low, high, color=PALETTE[0], lw=5, alpha=0.35)
         axes.plot(middle, places, "o", color=PALETTE[0], label="answered")
     axes.set_yticks(places, [clean(name) for name in names])
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)  # the first channel on top
     axes.set_title(f"Contribution in {told.labels.kpi}, whole panel")
     _money(axes.xaxis)
-    axes.legend(loc="best")
+    _legend_above(axes)
+
+
+def _legend_above(axes: Axes) -> None:
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)
 
 
 def _money(axis: Any) -> None:
@@ -163,7 +169,7 @@ def holdout(axes: Axes, told: CellTold, reply: Answers) -> None:
     axes.set_title(f"Holdout: {told.labels.kpi} a week")
     axes.set_xlabel("week")
     _money(axes.yaxis)
-    axes.legend(loc="best")
+    _legend_above(axes)
 
 
 def ladder(run: str | Path | Run, metric: str, file: str | Path, *, sweep: str = "") -> Path:
@@ -206,22 +212,25 @@ def ladder(run: str | Path | Run, metric: str, file: str | Path, *, sweep: str =
     points = sorted(
         (_number(value, i), value, text) for i, (name, value, text) in enumerate(found) if name == (sweep or sweeps[0])
     )
-    with drawing(file, 8, 5) as figure:
+    names = list(kept.backend.unique())
+    places = np.array([place for place, _, _ in points])
+    aside = 0.006 * (np.ptp(places) or 1.0)  # intervals beside each other, not on top of each other
+    with drawing(file, 9, 5) as figure:
         axes = figure.subplots()
-        for k, backend in enumerate(kept.backend.unique()):
+        for k, backend in enumerate(names):
             own = kept[kept.backend == backend]
             means = [mean_interval(own[own.scenario == text].value.to_numpy()) for _, _, text in points]
             if not any(np.isfinite(mean.value) for mean in means):
                 continue
-            x, colour = np.array([p[0] for p in points]), PALETTE[k % len(PALETTE)]
+            x, colour = places + aside * (k - (len(names) - 1) / 2), PALETTE[k % len(PALETTE)]
             low, high = (np.array([getattr(mean, end) for mean in means]) for end in ("low", "high"))
             axes.plot(x, [m.value for m in means], color=colour, marker=MARKERS[k % len(MARKERS)], label=clean(backend))
             axes.vlines(x, low, high, color=colour, lw=1.2)
-        axes.set_xticks([p[0] for p in points], [p[1] for p in points])
+        axes.set_xticks(places, [value for _, value, _ in points])
         axes.set_xlabel(clean(sweep or sweeps[0]))
         axes.set_ylabel(clean(metric))
         axes.set_title(f"{clean(metric)} along {clean(sweep or sweeps[0])}: means over worlds, 95% intervals")
-        axes.legend(loc="best")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return file
 
 

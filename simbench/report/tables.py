@@ -191,16 +191,15 @@ def figure(value: float, digits: int = 2) -> str:
 
 
 def spanned(low: float, high: float) -> str:
-    """A rank interval: "1", "2-4"; "-" where unranked."""
+    """A rank interval: "1", "2-4", "1.5" where two share the first place; "-" where unranked."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "-"
-    return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
+    return f"{round(low, 1):g}" if low == high else f"{round(low, 1):g}-{round(high, 1):g}"
 
 
-def alone(told: pd.DataFrame, question: str) -> pd.Series:
-    """Which rows are first in rank, in an interval that holds no other place and nobody else's."""
-    first = (told[f"{question}_rank_low"] == 1) & (told[f"{question}_rank_high"] == 1)
-    return first & (first.groupby(told["scenario"]).transform("sum") == 1)
+def alone(row: Any, question: str) -> bool:
+    """First in rank, and its rank interval holds nobody else's place."""
+    return bool(row[f"{question}_rank_low"] == 1 and row[f"{question}_rank_high"] == 1)
 
 
 def cells(told: pd.DataFrame) -> Cells:
@@ -208,14 +207,13 @@ def cells(told: pd.DataFrame) -> Cells:
     several = bool((told["scenario"] != "").any())
     head = [*(["scenario"] if several else []), "contender", *RANKED, "coverage 90%", "s a cell", "worlds", "failures"]
     rows, best = [], []
-    tops = {question: alone(told, question).to_list() for question in RANKED}
-    for i, (_, row) in enumerate(told.iterrows()):
+    for _, row in told.iterrows():
         line, top = ([row["scenario"]] if several else []) + [row["backend"]], [False] * (1 + several)
         for question in RANKED:
             value, low, high = (row[question + end] for end in ("", "_low", "_high"))
             span = f" [{figure(low)}, {figure(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
             line.append(figure(value) + span)
-            top.append(tops[question][i])
+            top.append(alone(row, question))
         line += [figure(row["coverage"]), seconds(row["cost"]), str(row["worlds"]), str(row["failures"])]
         rows.append([str(x) for x in line])
         best.append(top + [False] * 4)

@@ -21,15 +21,15 @@ from simbench.briefs import one
 from simbench.codec import pack
 from simbench.records import Answers, Brief, Cost, Failure
 from simbench.run import cells, store
-from simbench.run.cells import Reply, Value, Worlds
+from simbench.run.cells import Reply
+from simbench.run.chunk import Chunk
 from simbench.run.hosts import cores as usable_cores
 from simbench.run.oracle import oracle
 from simbench.run.plan import DEFAULT, Entry, Plan, Source, plan
 from simbench.run.results import Run, remember, scores_shelf, shelf_of
 from simbench.run.supervisor import Limits, Supervisor
 from simbench.world.scenario import family
-from simbench.world.truth import Drawn, book_in, draw_transformed
-from simbench.world.worth import Book, value
+from simbench.world.truth import Drawn
 
 Array = Any
 Say = Callable[[str, int, int], None]  #: (what is being done, cells done, cells in all)
@@ -43,53 +43,6 @@ NO_COST = Cost(np.nan, np.nan, np.nan)
 
 def silent(text: str, done: int, total: int) -> None:
     """Progress that nobody sees."""
-
-
-class Chunk:
-    """Some worlds of one source while contenders are asked about them."""
-
-    def __init__(self, source: Source, replicates: Sequence[int], master: bytes, folder: Path) -> None:
-        self.source, self.replicates, self.master = source, tuple(replicates), master
-        self.shelf = folder / "worlds" / source.folder
-        self._drawn: Drawn | None = None
-        self._book: Book | None = None
-        self._worlds = cells.stored_worlds(self.shelf, self.replicates)
-
-    @property
-    def worlds(self) -> Worlds:
-        """Briefs and truths, from their shelf or drawn and put there."""
-        if self._worlds is None:
-            self._drawn = draw_transformed(
-                self.source.scenario, self.replicates, self.source.transform, master=self.master
-            )
-            truth: Any = self._drawn.truth
-            self._worlds = Worlds(self.replicates, self._drawn.brief, truth, self._drawn.labels)
-            cells.keep_worlds(self.shelf, self._worlds)
-        return self._worlds
-
-    @property
-    def drawn(self) -> Drawn:
-        """The worlds themselves, to value plans in; without truth where that is stored."""
-        if self._drawn is None:
-            self._drawn = draw_transformed(
-                self.source.scenario, self.replicates, self.source.transform, truth=False, master=self.master
-            )
-        return self._drawn
-
-    def value_of(self, replicates: Sequence[int]) -> Value:
-        """What these worlds give for amounts."""
-        rows = [self.replicates.index(replicate) for replicate in replicates]
-
-        def worth(i: int, amounts: Array) -> Array:
-            if self._book is None:
-                self._book = book_in(self.drawn.secret, self.drawn.brief)
-            book = self._book._replace(
-                futures=take(self._book.futures, rows), worth=np.asarray(self._book.worth)[rows],
-                keys=tuple(self._book.keys[row] for row in rows),
-            )  # fmt: skip
-            return value(book, take(self.worlds.brief.questions.problems[i], rows), amounts)
-
-        return worth
 
 
 class Pending:

@@ -16,7 +16,8 @@ from simbench.protocol.answers import read_answer, validate
 from simbench.protocol.task import opaque_ids, write_task
 from simbench.run import cells, store
 from simbench.run.cells import Reply
-from simbench.run.execute import NO_COST, Chunk, slim
+from simbench.run.chunk import Chunk
+from simbench.run.execute import NO_COST, slim
 from simbench.run.plan import Entry, Plan, slug
 from simbench.run.results import Run, SourceTold, again, opened, remember, scores_shelf, shelf_of
 

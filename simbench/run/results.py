@@ -252,7 +252,7 @@ def again(source: SourceTold) -> Source:
 
 def remade(run: Run, source: SourceTold, replicates: Sequence[int]) -> tuple[Worlds, Callable[[Sequence[int]], Any]]:
     """Stored worlds, and a way to value plans in them."""
-    from simbench.run.execute import Chunk
+    from simbench.run.chunk import Chunk
 
     chunk = Chunk(again(source), replicates, ids.OPEN_MASTER, run.folder)
     return chunk.worlds, chunk.value_of

@@ -70,7 +70,11 @@ def score(run: str | Path | Run, metrics: Sequence[Metric | Callable[..., Any]] 
         worlds = remade(run, source, [int(r) for r in content["cells"]])[0]
         head = (run.suite, source.name, source.family, source.transform)
         for group, made in zip(content["groups"], found["groups"], strict=True):
-            for column in cells.scored(cells.case_of(worlds, group, made["decisions"]), wanted):
+            try:
+                columns = cells.scored(cells.case_of(worlds, group, made["decisions"]), wanted)
+            except BadInput as error:
+                raise BadInput(error.where, f"{error.what} ({entry.name} on {source.name})", error.right) from error
+            for column in columns:
                 told = (column.estimand, column.unit, called(source, column.unit), column.metric)
                 rows += [
                     (*head, replicate, entry.name, *told, column.value[i], STATUS[column.status[i]], "")

@@ -256,7 +256,8 @@ def test_a_time_limit_leaves_whole_replicates(world, tmp_path):
     assert len(wide(sb.scores(done))) == 8 and not done.cut
 
 
-def test_a_dry_run_knows_what_is_missing(told, world, tmp_path):
+def test_a_dry_run_knows_what_is_missing(told, world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # no runs beside
     p = plan(world, ["ols", credit], replicates=5)
     frame = dry_run(p, told.folder, jobs=2).set_index("backend")
     assert frame.loc["ols", "stored"] == 3 and frame.loc["ols", "missing"] == 2

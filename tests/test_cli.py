@@ -26,7 +26,10 @@ from simbench.errors import BadInput
 from simbench.world.scenario import read_scenario, recorded_paths, scenario_names
 
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = {"list", "show", "draw", "run", "demo", "new", "check", "schema", "lock", "doctor"}
+VERBS = {
+    "list", "show", "draw", "check", "run", "score", "report", "compare", "inspect", "task", "validate", "demo", "new",
+    "schema", "lock", "doctor",
+}  # fmt: skip
 
 
 def call(*arguments: str | Path) -> Result:
@@ -103,10 +106,12 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_run_is_a_room_and_a_function() -> None:
-    for first in ("import simbench.run.execute as e; e.run", "sb.run"):
+    for first in ("import simbench.run.execute as e; e.run", "sb.run", "import simbench.score.rows as r; r.OK"):
         program = f"import simbench as sb\n{first}\nfrom simbench.run.execute import run\n"
-        program += "try:\n    sb.run('clean')\nexcept sb.BadInput as error:\n    print(error)\n"
-        assert "is one name" in real("-c", program).stdout
+        program += "for ask in (sb.run, sb.score):\n"
+        program += "    try:\n        ask('nobody')\n    except sb.BadInput as error:\n        print(error)\n"
+        said = real("-c", program).stdout
+        assert "'nobody': no such scenario" in said and "nobody: is no run" in said
 
 
 # --- list, show
@@ -363,61 +368,6 @@ def test_channel_names_are_plain_and_differ() -> None:
         "paid-social",
         None,
     ]
-
-
-# --- run
-
-
-def test_run(tmp_path: Path) -> None:
-    text = printed("run", "clean", "--replicates", "2")
-    rows = [line.split() for line in text.splitlines() if line.startswith("clean ")]
-    assert [row[1] for row in rows] == ["ols", "spend-share"]
-    assert "\u00b1" in text and "normalised regret" in text
-    answer = told("run", "clean", "--replicates", "2", "--backend", "ols")
-    (row,) = answer["table"]
-    assert {
-        "scenario",
-        "backend",
-        "recovery_error",
-        "forecast_crps",
-        "normalised_regret",
-        "worlds",
-        "failed",
-    } <= set(row)
-    assert row["worlds"] == 2 and set(row["recovery_error"]) == {"value", "low", "high", "n"}
-    assert {"scenario", "replicate", "backend", "estimand", "unit", "metric", "value", "status"} == set(
-        answer["scores"][0]
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("claen",), "did you mean 'clean'?"),
-        (("clean", "--backend", "old"), "did you mean 'ols'?"),
-        (("collinear",), "points"),
-    ],
-)
-def test_run_refuses(arguments: tuple[str, ...], said: str) -> None:
-    assert said in refused("run", *arguments)
-
-
-def test_exit_codes_of_a_run() -> None:
-    import pandas as pd
-
-    from simbench.cli.running import verdict
-    from simbench.records import Answers, Failure
-    from simbench.run.execute import Cell, Run
-
-    def run_of(*replies: Answers | Failure) -> Run:
-        return Run((), tuple(Cell("clean", i, "ols", reply, None, ()) for i, reply in enumerate(replies)))
-
-    some, none = pd.DataFrame({"value": [1.0, None]}), pd.DataFrame({"value": [float("nan")]})
-    good, bad, skipped = Answers(), Failure("error", ""), Failure("unsupported", "")
-    assert verdict(some, run_of(good, skipped)) == 0
-    assert verdict(none, run_of(bad)) == 3
-    assert verdict(some, run_of(good, bad)) == 4
-    assert verdict(some, run_of(*[good] * 19, bad)) == 0
 
 
 # --- lock, doctor

@@ -39,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "decide": DECIDE,
     "score": {"records", "ids"},
     "lock": {"world"},
-    "doctor": {"lock", "world.scenario", "run.hosts"},
+    "doctor": {"lock", "world.scenario", "run.hosts", "run.results"},
     "run": PARTS,
     "report": PARTS,
     "": PARTS,

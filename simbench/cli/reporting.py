@@ -89,7 +89,8 @@ def print_boards(found: Any) -> None:
     asides = beside.rows(found.suite)
     if asides:
         console.print()
-        console.print(table(beside.HEAD, [[clean(row[0]), *row[1:]] for row in asides], right=beside.HEAD[1:]))
+        told = [[folded(row[0], 30), *row[1:]] for row in asides]
+        console.print(table(beside.HEAD, told, right=beside.HEAD[1:]))
         console.print("silent failures: green diagnostics, truth outside 99%, error above half; -: not assessable")
     ahead = {*beside.front(found.suite), "oracle"}
     behind = [standing.backend for standing in found.suite.standings if standing.backend not in ahead]

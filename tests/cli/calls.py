@@ -8,10 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import worlds
 from click.testing import CliRunner, Result
 
 from simbench.cli import main
+from simbench.run import execute
 
 NATIVE = ("oracle", "ols", "spend-share", "seasonal-naive", "prior-only")
 MINE = '''
@@ -92,7 +94,9 @@ def small_run(base: Path) -> Small:
     world, mine = worlds.written(place, worlds.plain()), backend_file(place)
     backends = [word for name in (*NATIVE, f"{mine}:mine@main") for word in ("--backend", name)]
     arguments = ("run", str(world), "--replicates", "3", "--store", str(place / "kept"), "--jobs", "1", *backends)
-    result = call(*arguments)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(execute, "PATIENCE", 1e9)  # one block a contender, however slow the machine
+        result = call(*arguments)
     return Small(place / "kept", arguments, result.stdout, result.exit_code)
 
 

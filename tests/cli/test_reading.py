@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from cli.calls import call, printed, refused, told
 import simbench as sb
 
 ROOT = Path(__file__).resolve().parents[2]
-METRICS = '''
+METRICS = """
 import numpy as np
 
 def total(brief, truth, answers, decisions):
@@ -37,7 +39,7 @@ def text(brief, truth, answers, decisions):
     return "seven"
 
 number = 3
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def test_a_cell_in_words(kept: calls.Small) -> None:
     seen = sb.inspect(kept.folder, "test-world/1/ols")
     assert text.startswith("ols on test-world, replicate 1\nBrief: 60 weeks, 2 channels; asked for 256 draws\n")
     assert f"Stored in {seen.file}\n" in text and "Took " in text
-    draws, true = seen.reply.contribution[:, 0], seen.truth.answers.contribution[0]
+    draws, true = seen.reply.contribution[:, 0], sb.draw(kept.arguments[1], [1]).truths[0].answers.contribution[0]
     for c, name in enumerate(("tv", "video")):
         low, high = np.quantile(draws[:, c].astype(float), [0.05, 0.95])
         row = [name, f"{true[c]:,.0f}", f"{np.median(draws[:, c]):,.0f}", f"{low:,.0f}", "to", f"{high:,.0f}"]
@@ -156,9 +158,6 @@ def test_a_damaged_block_is_exit_code_5(kept: calls.Small, tmp_path: Path) -> No
 
 
 def test_latest_is_the_run_written_last(kept: calls.Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-    import shutil
-
     monkeypatch.chdir(tmp_path)
     assert "there is no run" in refused("report")
     for when, name in enumerate(("newer", "older")):
@@ -174,8 +173,6 @@ def test_latest_is_the_run_written_last(kept: calls.Small, tmp_path: Path, monke
 def test_a_real_process_reads_the_latest_run(kept: calls.Small, tmp_path: Path) -> None:
     (tmp_path / "simbench-runs").mkdir()
     (tmp_path / "simbench-runs" / "it").symlink_to(kept.folder)
-    import os
-
     command = [sys.executable, "-m", "simbench", "report", "latest", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
@@ -251,9 +248,10 @@ def test_every_score_row_as_csv(kept: calls.Small, metrics: Path, tmp_path: Path
     assert list(read) == list(frame)
     assert {"'+20%", "'-20%"} <= set(read.name)  # a spreadsheet would run them
     assert (read.value < 0).any() and frame.name.isin(["+20%"]).any()
-    texts = {name: read[name].str.removeprefix("'") for name in read if name not in ("value", "replicate")}
-    expected = frame.astype({name: str for name in texts})
-    pd.testing.assert_frame_equal(read.assign(**texts).astype({name: str for name in texts}), expected, check_exact=True)
+    texts = [name for name in read if name not in ("value", "replicate")]
+    back = read.assign(**{name: read[name].str.removeprefix("'") for name in texts})
+    as_text = dict.fromkeys(texts, str)
+    pd.testing.assert_frame_equal(back.astype(as_text), frame.astype(as_text), check_exact=True)
     printed("score", kept.folder, "--metric", f"{metrics}:both", "--out", out)
     assert set(pd.read_csv(out).metric) == {"true", "'=weeks"}
     assert "cannot be written" in refused("score", kept.folder, "--out", tmp_path / "no" / "scores.csv")
@@ -302,8 +300,6 @@ def test_sound_answers_have_no_fault(answered: Path) -> None:
 
 
 def test_spoilt_answers_are_explained(answered: Path, tmp_path: Path) -> None:
-    import shutil
-
     answers = Path(shutil.copytree(answered / "answers", tmp_path / "answers"))
     first, second, third = sorted(answers.iterdir())
     first.with_suffix(".csv").write_text("channel,contribution\ntv,12\nvidio,3\n")

@@ -140,7 +140,8 @@ def test_compare_everything_and_by_scenario(kept: calls.Small) -> None:
     assert len(many) > 3 * len(few) and {row["scenario"] for row in few} <= {"", "test-world"}
     each = told("compare", kept.folder, "ols", "prior-only", "--by-scenario")["differences"]
     assert {row["scenario"] for row in each} == {"test-world"}
-    assert printed("compare", kept.folder, "ols", "prior-only", "--by-scenario").splitlines()[2].startswith("test-world")
+    text = printed("compare", kept.folder, "ols", "prior-only", "--by-scenario")
+    assert text.splitlines()[2].startswith("test-world  contribution error")
 
 
 def test_compare_two_versions_of_a_file(kept: calls.Small, tmp_path: Path) -> None:

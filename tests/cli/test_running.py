@@ -17,10 +17,10 @@ from cli.calls import blocks, call, printed, refused, told
 from click.testing import CliRunner
 
 import simbench as sb
-from simbench.cli.common import page
-from simbench.cli.reporting import board
+from simbench.cli.reporting import print_boards
 from simbench.cli.running import seconds, verdict
 from simbench.report.tables import figure, spanned
+from simbench.score.headlines import leaderboard
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = ("recovery", "forecast", "decision", "calibration")
@@ -71,21 +71,23 @@ def test_a_page_is_no_wider_than_it_says(kept: calls.Small) -> None:
 
 @pytest.mark.parametrize("length", [20, 40, 90, 200])
 def test_names_of_any_length_leave_the_numbers_whole(kept: calls.Small, length: int) -> None:
-    table = sb.table(kept.folder)
-    table["failures"] = 3
-    long = "numpyro-nuts[draws=500]@" + "x" * (length - 24) if length > 24 else "y" * length
-    table.loc[table.backend == "ols", "backend"] = long
+    long = ("numpyro-nuts[draws=500]@" + "x" * length)[:length]
+    frame = sb.scores(kept.folder)
+    frame = frame.assign(backend=frame.backend.cat.rename_categories({"ols": long}))
+    found = leaderboard(frame)
     with CliRunner().isolation() as (out, _, _):
-        page().print(board("a-scenario-with-rather-a-long-name[0.99]", table))
+        print_boards(found)
         text = out.getvalue().decode()
     assert calls.widest(text) <= 100
-    row = next(line for line in text.splitlines() if line.startswith(long[:12]))
-    told_ = table[table.backend == long].iloc[0]
+    whole, beside = text.split("\n\n")[0].splitlines(), text.split("\n\n")[2].splitlines()
+    for lines in (whole, beside):
+        assert long in "".join(line.split(" ")[0] for line in lines[2:])
+    row = next(line.split() for line in whole if line.startswith(long[:12]))
+    told_ = sb.table(found).set_index("backend").loc[long]
     for question in QUESTIONS:
         half = (told_[f"{question}_high"] - told_[f"{question}_low"]) / 2
-        assert f"{figure(told_[question])}±{figure(half)}" in row.split()
-    first = text.splitlines()[2:]
-    assert long in "".join(line.split(" ")[0] for line in first)
+        assert f"{figure(told_[question])}±{figure(half)}" in row
+    assert f"{told_['width']:.2f}" in next(line.split() for line in beside if line.startswith(long[:12]))
 
 
 def test_json_has_the_same_numbers_and_stable_keys(kept: calls.Small) -> None:
@@ -115,7 +117,7 @@ def test_a_second_run_asks_nobody(kept: calls.Small, monkeypatch: pytest.MonkeyP
 
     before = blocks(kept.folder)
     monkeypatch.setattr("simbench.run.execute.Supervisor", nobody)
-    monkeypatch.setattr("simbench.run.execute.draw_transformed", nobody)
+    monkeypatch.setattr("simbench.run.chunk.draw_transformed", nobody)
     assert printed(*kept.arguments) == kept.text
     assert blocks(kept.folder) == before
     with pytest.raises(AssertionError, match="a host was wanted"):  # the guard would notice
@@ -275,8 +277,8 @@ def test_interrupted_it_ends_at_once_and_says_so(kept: calls.Small, tmp_path: Pa
     file = calls.backend_file(tmp_path, INTERRUPTED)
     arguments = ["run", kept.arguments[1], "--backend", f"{file}:slow", "--store", str(tmp_path / "r"), "--jobs", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "simbench", *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command, pipe = [sys.executable, "-m", "simbench", *arguments], subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         until = time.monotonic() + 100
         while not list(tmp_path.glob("asked-*")):
             assert process.poll() is None and time.monotonic() < until

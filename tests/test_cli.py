@@ -574,13 +574,15 @@ def test_the_demo_says_who_was_best() -> None:
                     ("decision", "problem:0", "regret", missed[backend]),
                 ]  # fmt: skip
                 if backend == "ols":
-                    told += [("contribution", "all", f"{m} 90%", x) for m, x in (("coverage", 0.5), ("interval score", 2.0))]
+                    told.append(("contribution", "all", "coverage 90%", 0.5))
+                    told.append(("contribution", "all", "interval score 90%", 2.0))
                 for estimand, unit, metric, value in told:
                     noise = 1 + 0.05 * generator.standard_normal()
                     rows.append((name, name, "", replicate, backend, estimand, unit, metric, value * noise, "ok", ""))
                 rows.append((name, name, "", replicate, backend, "decision", "problem:0", "gain", 1.0, "ok", ""))
 
-    columns = "scenario family transform replicate backend estimand unit metric value status reason".split()
+    head = ["scenario", "family", "transform", "replicate", "backend"]
+    columns = [*head, "estimand", "unit", "metric", "value", "status", "reason"]
     naive = {"seasonal-naive": 1.0}
     one, two = {"ols": 0.3, "spend-share": 0.9, **naive}, {"ols": 1.5, "spend-share": 0.4, **naive}
     world("clean", one, {"ols": 0.4, "spend-share": 1.2, **naive}, {"ols": 0.5, "spend-share": 1.0, **naive})

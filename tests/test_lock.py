@@ -51,6 +51,9 @@ def test_the_three_readings_differ_only_where_they_should(name):
     """By the locked numbers, which `simbench lock --check` holds against the worlds themselves."""
     numbers = lock.read()[name]["numbers"]
     held = sum(value for key, value in numbers.items() if key.startswith("contribution "))
-    for reading, differs in (("responding", name in ("chasing", "smoke-chasing")), ("path_held", name == "confounded-search")):
+    for reading, differs in (
+        ("responding", name in ("chasing", "smoke-chasing")),
+        ("path_held", name == "confounded-search"),
+    ):
         apart = abs(numbers[reading] / held - 1)
         assert apart > 1e-3 if differs else apart < 1e-8, reading

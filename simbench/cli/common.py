@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 #: Columns of every printed page; a narrower terminal gets its own width.
 WIDTH = 100
+#: Seconds between two lines of progress where there is no terminal.
+QUIET = 10.0
 PASS, FAILED, BAD, NOTHING, FAILURES, INTEGRITY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 _Verb = TypeVar("_Verb", bound=Callable[..., Any])
@@ -104,6 +106,34 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[str], None
     console = Console(stderr=True, markup=False, emoji=False)
     with console.status(text) as status:
         yield lambda more: status.update(f"{text}: {more}")
+
+
+@contextmanager
+def counted(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on stderr: a bar on a terminal, else a plain line now and then."""
+    import sys
+    import time
+
+    if quiet:
+        yield lambda text, done, total: None
+        return
+    if not sys.stderr.isatty():
+        since = [time.monotonic()]
+
+        def line(text: str, done: int, total: int) -> None:
+            if time.monotonic() - since[0] >= QUIET:
+                since[0] = time.monotonic()
+                click.echo(f"{done}/{total} cells, {text}", err=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
 
 
 def free(file: Path, *, force: bool) -> None:

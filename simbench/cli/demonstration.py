@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from simbench.cli.common import emit, page, progress, table
+from simbench.cli.common import counted, emit, page, progress, table
 from simbench.errors import BadInput
 
 PICTURE = Path("simbench-demo.png")
@@ -51,8 +51,7 @@ def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, a
         Worlds a scenario.
     """
     import simbench as sb
-    from simbench.cli.reporting import print_boards, remarks
-    from simbench.cli.running import told as progress_of
+    from simbench.cli.boards import print_boards, remarks
     from simbench.report.tables import notes, records
     from simbench.report.tables import table as headlines
     from simbench.report.words import facts, sentences
@@ -82,7 +81,7 @@ def demonstrate(file: Path | None, columns: Sequence[str], replicates: int, *, a
         say()
         say(best_plan(truth))
 
-        with progress_of(quiet=as_json) as tell:
+        with counted(quiet=as_json) as tell:
             store = STORE / ("demo" if file is None else "demo-csv")
             run = sb.run(sources, contenders(), replicates=replicates, store=store, say=tell)
         frame = scores(run)

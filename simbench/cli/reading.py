@@ -142,7 +142,7 @@ def score(
 
     With --answers, what a program or a person answered elsewhere to `simbench task RUN` becomes a column.
     """
-    from simbench.cli.reporting import print_board
+    from simbench.cli.boards import print_board
     from simbench.run.hosts import prepare_process
     from simbench.run.results import opened
     from simbench.run.scoring import metric_named

@@ -1,159 +1,21 @@
-"""Verbs that tell what a run found: report, compare; and the board that run and score print."""
+"""Verbs that tell what a run found: report, compare."""
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import click
 
+from simbench.cli.boards import folded, nothing, print_board
 from simbench.cli.common import NOTHING, PASS, emit, example, free, json_option, page, table
-from simbench.cli.common import one_line as clean
 from simbench.errors import BadInput
 
-#: Shorter words for narrow columns.
-HEADS = {"calibration": "calibr."}
 #: What is compared unless every score is asked for: estimand and metric.
 COMPARED = {
     ("contribution", "error"), ("forecast", "crps"), ("decision", "regret"), ("contribution", "interval score 90%"),
     ("cost", "seconds"),
 }  # fmt: skip
-#: Letters that a name gets on a line at the least.
-NARROWEST = 12
-LEGEND = """
-recovery      sum over channels of |contribution - true| / sum of |true|; 0 is perfect
-forecast      holdout CRPS over {unit}; the oracle's is the noise floor
-decision      share of the attainable gain that was missed; 0 the optimum, 1 the status quo
-calibration   interval score of 90% intervals / sum of |true|; lower is better
-#             rank, or the interval of ranks that resampled worlds give
-cover         share of true contributions inside 90% intervals; s/cell: median seconds; n: worlds"""
-
-
-def print_board(run: Any, *, as_json: bool) -> int:
-    """Print a run's leaderboard and where it is kept; the exit code it deserves."""
-    from simbench.cli.running import verdict
-    from simbench.report.tables import notes, records
-    from simbench.report.tables import table as headlines
-    from simbench.run.results import scores
-    from simbench.score.headlines import leaderboard
-
-    frame = scores(run)
-    code = verdict(frame)
-    if not len(frame):
-        return nothing(run, as_json=as_json)
-    found = leaderboard(frame)
-    if as_json:
-        emit({
-            "run": str(run.folder), "suite": records(headlines(found)),
-            "scenarios": records(headlines(found, by_scenario=True)), "notes": notes(found),
-        })  # fmt: skip
-        return code
-    print_boards(found)
-    console = page()
-    for said in remarks(found, frame, run.cut):
-        console.print(said)
-    console.print(f"\nkept in {run.folder}", soft_wrap=True)
-    return code
-
-
-def nothing(run: Any, *, as_json: bool) -> int:
-    """Say that a run holds no scores; the exit code for that."""
-    if as_json:
-        emit({"run": str(run.folder), "suite": [], "scenarios": [], "notes": ["nothing was measured"]})
-    else:
-        page().print(f"nothing was measured; run again to go on: {run.folder}", soft_wrap=True)
-    return NOTHING
-
-
-def print_boards(found: Any) -> None:
-    """The suite as a whole, then scenario by scenario, and what the columns mean."""
-    from simbench.report import beside
-    from simbench.report.tables import table as headlines
-
-    console = page()
-    whole = headlines(found)
-    several = len(found.scenarios) > 1
-    title = f"All {len(found.scenarios)} scenarios" if several else found.scenarios[0].scenario
-    console.print(board(title, whole))
-    if several:
-        each = headlines(found, by_scenario=True)
-        order = list(whole["backend"])  # one order for all, so that a row is found where it was
-        for one in found.scenarios:
-            own = each[each["scenario"] == one.scenario]
-            console.print()
-            console.print(board(one.scenario, own.sort_values("backend", key=lambda names: names.map(order.index))))
-    unit = found.forecast_unit.replace("CRPS of", "that of")
-    console.print(LEGEND.format(unit=unit))
-    console.print(f"Means over worlds \u00b1 half of {found.intervals}.")
-    asides = beside.rows(found.suite)
-    if asides:
-        console.print()
-        told = [[folded(row[0], 30), *row[1:]] for row in asides]
-        console.print(table(beside.HEAD, told, right=beside.HEAD[1:]))
-        console.print("silent failures: green diagnostics, truth outside 99%, error above half; -: not assessable")
-    ahead = {*beside.front(found.suite), "oracle"}
-    behind = [standing.backend for standing in found.suite.standings if standing.backend not in ahead]
-    if behind:
-        console.print(f"Behind one and the same contender in every question: {', '.join(map(clean, behind))}.")
-
-
-def board(title: str, told: Any) -> Any:
-    """One leaderboard as a table to print."""
-    from simbench.report.tables import RANKED, figure, seconds, spanned
-
-    failed = bool((told["failures"] > 0).any())
-    head = [""]
-    for question in RANKED:
-        head += [HEADS.get(question, question), "#"]
-    head += ["cover", "s/cell", "n", *(["failed"] if failed else [])]
-    rows = []
-    for _, row in told.iterrows():
-        line = [clean(row["backend"])]
-        for question in RANKED:
-            half = (row[f"{question}_high"] - row[f"{question}_low"]) / 2
-            spread = f"\u00b1{figure(half)}" if half == half else ""
-            line += [figure(row[question]) + spread, spanned(row[f"{question}_rank_low"], row[f"{question}_rank_high"])]
-        line += [figure(row["coverage"]), seconds(row["cost"]), row["worlds"], *([row["failures"]] if failed else [])]
-        rows.append([str(cell) for cell in line])
-    numbers = sum(2 + max(len(line[i]) for line in [head, *rows]) for i in range(1, len(head)))
-    room = max(page().width - numbers, NARROWEST)  # what is left for names: numbers are never broken
-    return table(
-        [folded(title, room), *head[1:]], [[folded(line[0], room), *line[1:]] for line in rows], right=head[1:]
-    )
-
-
-def folded(name: str, room: int) -> str:
-    """A name on as many lines as it needs."""
-    return "\n".join(textwrap.wrap(clean(name), room))
-
-
-def remarks(found: Any, frame: Any, cut: bool) -> list[str]:
-    """What a reader of the boards must know besides: missing references, failures, missing ranks."""
-    from simbench.report.tables import unranked
-
-    said = []
-    if cut:
-        said.append("The time limit ended this run: only whole replicates count; run again to go on.")
-    if found.missing_references:
-        said.append(f"Not run, so nothing is imputed by them: {', '.join(found.missing_references)}.")
-    if found.suite.left_out:
-        count = found.suite.left_out
-        said.append(f"{count} world{'s' * (count > 1)} had less than 1% of media spend to gain: not in the decision.")
-    ordinary = ("not answered", "knows the truth")
-    said += [
-        f"{line[0].upper()}{line[1:]}."
-        for line in unranked(found.suite.standings)
-        if not any(w in line for w in ordinary)
-    ]
-    failed = frame[frame.status == "failed"].groupby(["backend", "reason"], observed=True).size()
-    said += [
-        f"{backend} failed in {count} cell{'s' * (count > 1)}: {reason}." for (backend, reason), count in failed.items()
-    ]
-    pace = found.suite.agreement
-    if pace.n > 2 and pace.value == pace.value:
-        said.append(f"Forecast rank against recovery rank: Kendall's tau {pace.value:.2f} over {pace.n} contenders.")
-    return ["", *map(clean, said)] if said else []
 
 
 @click.command(

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from simbench.cli.common import FAILURES, NOTHING, PASS, emit, example, json_option, page
+from simbench.cli.common import counted, emit, example, json_option, page
 from simbench.errors import BadInput
 
-#: A contender that fails in more than this share of its cells is not to be ranked.
-ALLOWED_FAILURES = 0.05
-#: Seconds between two lines of progress where there is no terminal.
-QUIET = 10.0
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -85,9 +80,9 @@ def run(
         _dry(p, folder, jobs or cores(), as_json)
         return
     prepare_process()
-    with told(quiet=as_json) as say:
+    with counted(quiet=as_json) as say:
         done = execute(p, folder, jobs=jobs, limits=limits, time_limit=limit, say=say)
-    from simbench.cli.reporting import print_board
+    from simbench.cli.boards import print_board
 
     context.exit(print_board(done, as_json=as_json))
 
@@ -125,45 +120,6 @@ def _dry(p: Any, folder: Path, jobs: int, as_json: bool) -> None:
     said = f"{missing} of {int(frame.cells.sum())} cells are missing: {frame.minutes.sum():.1f} minutes on {jobs} hosts"
     said += f", {frame.disk_mb.sum():,.1f} MB on disk"
     console.print(said + (f"; {unknown} rows were never measured (?)" if unknown else ""))
-
-
-@contextmanager
-def told(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress on stderr: a bar on a terminal, else a plain line now and then."""
-    import sys
-    import time
-
-    if quiet:
-        yield lambda text, done, total: None
-        return
-    if not sys.stderr.isatty():
-        since = [time.monotonic()]
-
-        def line(text: str, done: int, total: int) -> None:
-            if time.monotonic() - since[0] >= QUIET:
-                since[0] = time.monotonic()
-                click.echo(f"{done}/{total} cells, {text}", err=True)
-
-        yield line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
-
-
-def verdict(frame: Any) -> int:
-    """Exit code of a run from its score rows: anything measured, and how many cells failed."""
-    if not len(frame) or not frame.value.notna().any():
-        return NOTHING
-    cells = frame[["backend", "scenario", "replicate", "status", "reason"]].drop_duplicates()
-    failed = cells[(cells.status == "failed") & (cells.reason != "unsupported")]
-    count = frame.groupby("backend", observed=True)[["scenario", "replicate"]].apply(lambda g: len(g.drop_duplicates()))
-    share = failed.groupby("backend", observed=True).size().reindex(count.index, fill_value=0) / count
-    return FAILURES if (share > ALLOWED_FAILURES).any() else PASS
 
 
 @click.command(epilog=example("simbench demo", "simbench demo --csv weekly.csv --columns tv,radio"))

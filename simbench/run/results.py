@@ -120,7 +120,8 @@ def remember(p: Plan, folder: Path, *, complete: bool) -> Run:
         sources = [s._replace(replicates=whole(folder, sources, entries, s)) for s in sources]
     before = noted(folder) if (folder / "run.json").exists() else Run(folder, p.suite, (), ())
     suite = before.suite  # a folder keeps the name it was begun under
-    known = {s.folder: s for s in before.sources}
+    now = {s.name: s.folder for s in sources}  # an edited scenario takes the place of what it was
+    known = {s.folder: s for s in before.sources if now.get(s.name, s.folder) == s.folder}
     for source in sources:
         old = known[source.folder].replicates if source.folder in known else ()
         known[source.folder] = source._replace(replicates=tuple(sorted({*old, *source.replicates})))

@@ -17,8 +17,8 @@ from cli.calls import blocks, call, printed, refused, told
 from click.testing import CliRunner
 
 import simbench as sb
-from simbench.cli.reporting import print_boards
-from simbench.cli.running import seconds, verdict
+from simbench.cli.boards import print_boards, verdict
+from simbench.cli.running import seconds
 from simbench.report.tables import figure, spanned
 from simbench.score.headlines import leaderboard
 

@@ -152,6 +152,15 @@ def test_editing_a_file_makes_a_new_column(world, tmp_path):
     assert not np.allclose(wide(sb.scores(first)), wide(sb.scores(second)))
 
 
+def test_an_edited_scenario_takes_the_place_of_what_it_was(tmp_path):
+    for share in ("0.05", "0.08"):
+        world = worlds.written(tmp_path, worlds.plain().replace("share = 0.05", f"share = {share}"))
+        sb.run(world, [credit], replicates=2, store=tmp_path / "r")
+    frame = sb.scores(tmp_path / "r")
+    assert not frame.duplicated(["scenario", "replicate", "backend", "estimand", "unit", "metric"]).any()
+    assert len(opened(tmp_path / "r").sources) == 1 and sorted(wide(frame).index) == [0, 1]
+
+
 def test_labels_tell_versions_apart(world, tmp_path):
     file = tmp_path / "mine.py"
     for label, factor in (("main", "1.0"), ("branch", "2.0")):

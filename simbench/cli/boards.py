@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from simbench.cli.common import FAILURES, NOTHING, PASS, emit, page, table
+from simbench.cli.common import FAILURES, INTEGRITY, NOTHING, PASS, emit, page, table
 from simbench.cli.common import one_line as clean
 
 #: A contender that fails in more than this share of its cells is not to be ranked.
@@ -132,6 +132,8 @@ def remarks(found: Any, frame: Any, cut: bool) -> list[str]:
     if found.suite.left_out:
         count = found.suite.left_out
         said.append(f"{count} world{'s' * (count > 1)} had less than 1% of media spend to gain: not in the decision.")
+    for (scenario, backend), rows in impossible(frame).groupby(["scenario", "backend"], observed=True):
+        said.append(f"{backend} on {scenario}: {len(rows)} plans beat the proven optimum. That is a fault of simbench.")
     ordinary = ("not answered", "knows the truth")
     said += [
         f"{line[0].upper()}{line[1:]}."
@@ -148,10 +150,17 @@ def remarks(found: Any, frame: Any, cut: bool) -> list[str]:
     return ["", *map(clean, said)] if said else []
 
 
+def impossible(frame: Any) -> Any:
+    """Rows of plans that are worth more than the proven bound: a fault of the optimum, not a merit."""
+    return frame[(frame.metric == "below optimum") & (frame.value > 0)]
+
+
 def verdict(frame: Any) -> int:
-    """Exit code of a run from its score rows: anything measured, and how many cells failed."""
+    """Exit code of a run from its score rows: is the optimum sound, anything measured, how many cells failed."""
     if not len(frame) or not frame.value.notna().any():
         return NOTHING
+    if len(impossible(frame)):
+        return INTEGRITY
     cells = frame[["backend", "scenario", "replicate", "status", "reason"]].drop_duplicates()
     failed = cells[(cells.status == "failed") & (cells.reason != "unsupported")]
     count = frame.groupby("backend", observed=True)[["scenario", "replicate"]].apply(lambda g: len(g.drop_duplicates()))

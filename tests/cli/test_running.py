@@ -245,8 +245,8 @@ def test_failures_beyond_the_allowed_share(kept: calls.Small, tmp_path: Path) ->
 
 def scored(*cells: tuple[str, str, str, float]) -> pd.DataFrame:
     """Score rows of (backend, status, reason, value), a replicate each."""
-    rows = [("w", i, *cell) for i, cell in enumerate(cells)]
-    return pd.DataFrame(rows, columns=["scenario", "replicate", "backend", "status", "reason", "value"])
+    rows = [("w", i, *cell, "error") for i, cell in enumerate(cells)]
+    return pd.DataFrame(rows, columns=["scenario", "replicate", "backend", "status", "reason", "value", "metric"])
 
 
 def test_exit_codes_follow_from_the_score_rows() -> None:
@@ -259,6 +259,9 @@ def test_exit_codes_follow_from_the_score_rows() -> None:
     assert verdict(scored(*[good] * 19, bad)) == 0  # one in twenty is allowed
     assert verdict(scored(*[good] * 18, bad)) == 4
     assert verdict(scored(*[other] * 99, bad)) == 4  # a share of its own cells, not of the run's
+    plans = scored(good, good).assign(metric=["regret", "below optimum"])
+    assert verdict(plans.assign(value=[0.1, 0.0])) == 0
+    assert verdict(plans.assign(value=[-0.1, 1.0])) == 5  # worth more than the bound: the optimum is wrong
     twice = scored(good, bad)
     assert verdict(pd.concat([twice, twice[twice.backend == "a"]])) == 4
 

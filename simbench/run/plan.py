@@ -180,6 +180,10 @@ def plan(
 def _scenarios(source: Any) -> list[tuple[Scenario, int]]:
     if not isinstance(source, Scenario) and _is_suite(source):
         return [(entry.scenario, entry.replicates) for entry in read_suite(source).scenarios]
+    if isinstance(source, str) and source not in scenario_names():
+        near = get_close_matches(source, [*suite_names(), *scenario_names()], 1)
+        if near and near[0] in suite_names():
+            raise BadInput(repr(source), "no such suite or scenario", f"did you mean {near[0]!r}?")
     scenario = source if isinstance(source, Scenario) else read_scenario(source)
     return [(point, REPLICATES) for point in points(scenario)]
 

@@ -146,3 +146,8 @@ def test_a_name_on_disk_is_one_plain_name(name: str) -> None:
 def test_a_run_is_called_after_its_sources(world: Path) -> None:
     assert suite_title(["smoke"]) == "smoke" and suite_title(["a", world]) == "a+test-world"
     assert suite_title([read_scenario(world)]) == "test-world"
+
+
+def test_the_nearest_name_may_be_that_of_a_suite():
+    with pytest.raises(BadInput, match=r"'smokee': no such suite or scenario; did you mean 'smoke'\?"):
+        plan("smokee", ["ols"])

@@ -250,7 +250,7 @@ def test_another_origin_is_another_source(world, tmp_path):
 
 def test_a_time_limit_leaves_whole_replicates(world, tmp_path):
     def slow(key, brief):
-        time.sleep(0.15)
+        time.sleep(0.25)
         return credit(key, brief)
 
     def quick(key, brief):
@@ -258,7 +258,7 @@ def test_a_time_limit_leaves_whole_replicates(world, tmp_path):
 
     first = sb.run(world, [quick], replicates=40, store=tmp_path / "r")
     assert not first.cut
-    run = sb.run(world, [slow, quick], replicates=40, store=tmp_path / "r", time_limit=2.0)
+    run = sb.run(world, [slow, quick], replicates=40, store=tmp_path / "r", time_limit=4.0)
     table = wide(sb.scores(run))
     assert run.cut and 0 < len(table) < 40 and table.notna().all().all()
     done = sb.run(world, [quick, slow], replicates=8, store=tmp_path / "r")

@@ -56,7 +56,10 @@ def test_disk_is_what_a_cell_took(kept: calls.Small) -> None:
     assert row["disk_mb"] == pytest.approx(2 * file.stat().st_size / 3 / 1e6)
 
 
-def test_nothing_is_claimed_of_who_was_never_measured(kept: calls.Small, tmp_path: Path) -> None:
+def test_nothing_is_claimed_of_who_was_never_measured(
+    kept: calls.Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no runs beside
     p = planned(kept, "ols")
     (row,) = dry_run(p, tmp_path / "none", 1).to_dict("records")
     assert np.isnan(row["minutes"]) and np.isnan(row["memory_mb"])

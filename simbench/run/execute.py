@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -187,15 +188,17 @@ def execute(
             hosts = stack.enter_context(Supervisor(jobs or cores(), limits or Limits()))
         waiting: dict[int, Pending] = {}
         stack.callback(flush_all, waiting)
+        tickets, cut = count(), False
         for source, numbers, missing in todo:
             if late(deadline):
+                cut = True
                 break
             progress.say(f"drawing {source.name}")
             chunk = Chunk(source, numbers, p.master, folder)
             briefs = chunk.worlds.brief
             for i, wanted in missing.items():
                 pending = Pending(chunk, p.entries[i], wanted, folder)
-                ticket = len(waiting) + 1 + max(waiting, default=0)
+                ticket = next(tickets)
                 waiting[ticket] = pending
                 rows = [chunk.replicates.index(r) for r in wanted]
                 backend = p.entries[i].backend
@@ -210,7 +213,8 @@ def execute(
                     del waiting[ticket]
                 collect(hosts, waiting, progress, deadline, until=AHEAD * len(p.entries))
         collect(hosts, waiting, progress, deadline, until=0)
-    return remember(p, folder, complete=not late(deadline))
+        cut = cut or bool(waiting)
+    return remember(p, folder, complete=not cut)
 
 
 class Progress:

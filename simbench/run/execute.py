@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from simbench import ids
-from simbench.backends.replies import checked
 from simbench.blocks import take
 from simbench.briefs import one
 from simbench.codec import pack
-from simbench.records import Answers, Brief, Cost, Failure
+from simbench.records import Cost
 from simbench.run import cells, store
+from simbench.run.asking import asked
 from simbench.run.cells import Reply
 from simbench.run.chunk import Chunk
 from simbench.run.hosts import cores as usable_cores
@@ -51,8 +51,7 @@ class Pending:
 
     def __init__(self, chunk: Chunk, entry: Entry, replicates: Sequence[int], folder: Path) -> None:
         self.chunk, self.entry, self.replicates = chunk, entry, tuple(replicates)
-        self.answers = shelf_of(folder, entry.folder, chunk.source.folder)
-        self.scores = scores_shelf(folder, entry.folder, chunk.source.folder)
+        self.folder = folder
         self.came: list[Reply] = []
         self.left, self.since = len(self.replicates), time.monotonic()
 
@@ -68,11 +67,16 @@ class Pending:
         if self.came:
             ready, self.came = {reply.replicate: reply for reply in self.came}, []
             for part in store.parts(list(ready)):
-                replies = [ready[replicate] for replicate in part]
-                place = cells.keep_answers(self.answers, self.chunk.source, self.entry, replies)
-                rows = cells.derive(self.chunk.worlds, cells.stored_answers(place), self.chunk.value_of)
-                store.put(self.scores, place.name, pack(rows), lasting=False)
+                settle(self.folder, self.chunk, self.entry, [ready[replicate] for replicate in part])
         self.since = time.monotonic()
+
+
+def settle(folder: Path, chunk: Chunk, entry: Entry, replies: Sequence[Reply]) -> None:
+    """Store a block of replies, and the decisions and scores that follow from what was stored."""
+    answers, scores = (shelf(folder, entry.folder, chunk.source.folder) for shelf in (shelf_of, scores_shelf))
+    place = cells.keep_answers(answers, chunk.source, entry, replies)
+    rows = cells.derive(chunk.worlds, cells.stored_answers(place), chunk.value_of)
+    store.put(scores, place.name, pack(rows), lasting=False)
 
 
 def asked_for(
@@ -291,33 +295,10 @@ def here(master: bytes, pending: Pending, chunk: Chunk, rows: Sequence[int]) -> 
     for i in range(0, len(rows), backend.block):
         briefs = [one(worlds.brief, row) for row in rows[i : i + backend.block]]
         began = time.perf_counter()
-        replies = asked(backend.answer, backend.supports, briefs, list(keys[i : i + backend.block]))
+        replies = asked(backend, briefs, list(keys[i : i + backend.block]), through=(KeyboardInterrupt,))
         cost = Cost((time.perf_counter() - began) / len(briefs), 0.0, np.nan)
         for k, reply in enumerate(replies):
-            yield Reply(pending.replicates[i + k], slim(checked(briefs[k], reply)), cost, "")
-
-
-def asked(answer: Any, supports: Any, briefs: Sequence[Brief], keys: Sequence[Array]) -> list[Answers | Failure]:
-    """Replies of one call; what a contender refuses or raises is its Failure."""
-    refused = [supports(brief) for brief in briefs]
-    replies: list[Answers | Failure] = [Failure("unsupported", reason or "") for reason in refused]
-    wanted = [i for i, reason in enumerate(refused) if reason is None]
-    try:
-        came = answer([briefs[i] for i in wanted], [keys[i] for i in wanted]) if wanted else []
-    except Exception as error:
-        came = [Failure("error", f"{type(error).__name__}: {error}")] * len(wanted)
-    for i, reply in zip(wanted, came, strict=True):
-        replies[i] = reply
-    return replies
-
-
-def slim(reply: Answers | Failure) -> Answers | Failure:
-    """Answers as they are stored: float32."""
-    import jax
-
-    if isinstance(reply, Failure):
-        return reply
-    return jax.tree.map(lambda x: np.asarray(x, dtype=np.float32), reply)
+            yield Reply(pending.replicates[i + k], reply, cost, "")
 
 
 def take_drawn(drawn: Drawn, rows: Sequence[int]) -> Drawn:

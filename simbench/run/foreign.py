@@ -10,16 +10,16 @@ import numpy as np
 from simbench import ids
 from simbench.backends.registry import NATIVE, RESERVED
 from simbench.briefs import one
-from simbench.codec import pack
 from simbench.errors import BadInput
 from simbench.protocol.answers import read_answer, validate
 from simbench.protocol.task import opaque_ids, write_task
-from simbench.run import cells, store
+from simbench.run import store
+from simbench.run.asking import slim
 from simbench.run.cells import Reply
 from simbench.run.chunk import Chunk
-from simbench.run.execute import NO_COST, slim
+from simbench.run.execute import NO_COST, settle
 from simbench.run.plan import Entry, Plan, slug
-from simbench.run.results import Run, SourceTold, again, opened, remember, scores_shelf, shelf_of
+from simbench.run.results import Run, SourceTold, again, opened, remember, shelf_of
 
 
 def keys_of(source: SourceTold) -> list[Any]:
@@ -99,18 +99,12 @@ def score_answers(run: str | Path | Run, answers: str | Path, name: str = "") ->
         missing = [i for i, r in enumerate(told.replicates) if r not in store.shelf(shelf)]
         for start in range(0, len(missing), store.CELLS):
             rows = missing[start : start + store.CELLS]
-            replies = [
-                Reply(
-                    told.replicates[i],
-                    slim(read_answer(place, names[told.folder][i], one(chunk.worlds.brief, i), chunk.worlds.labels)),
-                    NO_COST,
-                    "",
-                )
-                for i in rows
-            ]
-            file = cells.keep_answers(shelf, source, entry, replies)
-            rows_ = cells.derive(chunk.worlds, cells.stored_answers(file), chunk.value_of)
-            store.put(scores_shelf(run.folder, entry.folder, source.folder), file.name, pack(rows_), lasting=False)
+            replies = []
+            for i in rows:
+                brief = one(chunk.worlds.brief, i)
+                reply = slim(brief, read_answer(place, names[told.folder][i], brief, chunk.worlds.labels))
+                replies.append(Reply(told.replicates[i], reply, NO_COST, ""))
+            settle(run.folder, chunk, entry, replies)
     p = Plan(run.suite, tuple(again_), (entry,), ids.OPEN_MASTER)
     remember(p, run.folder, complete=True)
     return opened(run.folder)

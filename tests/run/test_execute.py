@@ -15,6 +15,8 @@ import pytest
 import worlds
 
 import simbench as sb
+from simbench.backends.base import Backend, everything
+from simbench.backends.replies import checked
 from simbench.briefs import one
 from simbench.codec import unpack
 from simbench.errors import BadInput, Damaged
@@ -356,3 +358,26 @@ def test_a_reply_that_is_no_answer_is_a_failure_with_a_sentence(world, tmp_path)
     seen = inspect(run, "test-world/0/odd").reply
     assert isinstance(seen, Failure) and "has shape (1, 1, 1), not (draws, 2, 2)" in seen.detail
     assert one(np.arange(3), 1) == 1 and Answers().contribution is None
+
+
+def test_a_backend_of_this_process_that_fails_for_one_world_takes_no_other_with_it(world, tmp_path):
+    """The same care as in a host: who is to blame is asked alone, and a reply too few is a failure."""
+    marked = sb.draw(world, [1], truth=False).briefs[0].panel.kpi[0, 0]
+
+    def batch(briefs, keys):
+        if any(brief.panel.kpi[0, 0] == marked for brief in briefs):
+            raise ValueError("this one")
+        return [checked(brief, credit(key, brief)) for key, brief in zip(keys, briefs, strict=True)]
+
+    def few(briefs, keys):
+        return []
+
+    several = [
+        Backend(name, "1", {}, answer, 4, everything, frozenset(), frozenset())
+        for name, answer in (("picky", batch), ("few", few))
+    ]
+    run = sb.run(world, several, replicates=3, store=tmp_path / "r")
+    replies = [inspect(run, f"test-world/{i}/picky").reply for i in range(3)]
+    assert [isinstance(reply, Failure) for reply in replies] == [False, True, False]
+    assert replies[1] == Failure("error", "ValueError: this one")
+    assert inspect(run, "test-world/0/few").reply == Failure("error", "0 answers to 3 briefs")

@@ -11,18 +11,12 @@ from typing import Any
 import numpy as np
 
 from simbench import optimum
-from simbench.records import Answers, Brief, Decision, Decisions, Problem
+from simbench.optimum import constraints_of
+from simbench.records import Answers, Brief, Decision, Decisions
 
 Array = Any
 #: An allocation that had to be moved by more than this share of the money was not feasible.
 MOVED = 1e-6
-
-
-def constraints_of(problem: Problem) -> optimum.Constraints:
-    """The feasible sets of a batch of problems."""
-    return optimum.Constraints(
-        problem.lower, problem.upper, problem.budget, problem.groups[0], problem.group_low, problem.group_high
-    )
 
 
 def common(brief: Brief, answers: Answers, i: int) -> Array | None:

@@ -7,7 +7,7 @@ for answered curves; `project`, `infeasible` and `random_feasible` for the const
 from __future__ import annotations
 
 from simbench.optimum.curves import allocate, pchip_cells
-from simbench.optimum.feasible import Constraints, infeasible, one_world, project, take
+from simbench.optimum.feasible import Constraints, constraints_of, infeasible, one_world, project, take
 from simbench.optimum.records import METHODS, Solution
 from simbench.optimum.relax import Cells, Evaluate
 from simbench.optimum.sample import random_feasible
@@ -21,6 +21,7 @@ __all__ = [
     "Evaluate",
     "Solution",
     "allocate",
+    "constraints_of",
     "general",
     "infeasible",
     "one_world",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simbench.errors import BadInput
+from simbench.records import Problem
 
 #: Share of the largest amount by which a constraint may be missed before it counts as missed.
 SLACK = 1e-9
@@ -46,6 +47,13 @@ def one_world(
     high = np.full(len(rows), np.inf) if group_high is None else np.asarray(group_high, float)
     return Constraints(
         box, np.asarray(upper, float)[None], np.asarray(budget, float)[None], rows, low[None], high[None]
+    )
+
+
+def constraints_of(problem: Problem) -> Constraints:
+    """The feasible sets of a batch of problems."""
+    return Constraints(
+        problem.lower, problem.upper, problem.budget, problem.groups[0], problem.group_low, problem.group_high
     )
 
 

@@ -20,6 +20,7 @@ from simbench import ids, optimum
 from simbench.blocks import BLOCK, in_blocks, in_float64
 from simbench.errors import BadInput
 from simbench.estimands import plan_of, response_plans
+from simbench.optimum import constraints_of
 from simbench.records import Answers, Brief, Optimum, Problem
 from simbench.world.base import Noise, State
 from simbench.world.cells import Futures, bounded, cells_program
@@ -152,13 +153,6 @@ def half(futures: Futures, second: bool) -> Futures:
     keep = slice(size // 2, None) if second else slice(0, size // 2)
     return futures._replace(
         media=futures.media._replace(wish=futures.media.wish[:, keep]), organic=futures.organic[:, keep]
-    )
-
-
-def constraints_of(problem: Problem) -> optimum.Constraints:
-    """The feasible set of a batch of problems."""
-    return optimum.Constraints(
-        problem.lower, problem.upper, problem.budget, problem.groups[0], problem.group_low, problem.group_high
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from cli.calls import call, printed, refused, told
 
 import simbench
 from simbench import lock as locks
@@ -30,31 +30,6 @@ VERBS = {
     "list", "show", "draw", "check", "run", "score", "report", "compare", "inspect", "task", "validate", "demo", "new",
     "schema", "lock", "doctor",
 }  # fmt: skip
-
-
-def call(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
-
-
-def printed(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def told(*arguments: str | Path) -> dict[str, Any]:
-    answer = json.loads(printed(*arguments, "--json"))
-    assert answer["schema_version"] == 1
-    return answer
-
-
-def refused(*arguments: str | Path) -> str:
-    """The one line on stderr of a call that must fail with exit code 2 and print nothing else."""
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == "" and result.stderr.count("\n") == 1
-    assert result.stderr.startswith("error: ")
-    return result.stderr
 
 
 def real(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -26,8 +26,8 @@ LANES = 32  #: counterfactuals computed side by side; more would leave the cache
 class Effects(NamedTuple):
     """The structure of a world or model whose mean is a sum of one curve a channel and geo.
 
-    ``mu = base + sum_c after(curve(before(lever)))`` on a stretch of weeks: `before` is affine
-    (``before(0)`` is what earlier weeks left), `after` linear, one of the two the identity.
+    ``mu = base + sum_c after(path * curve(before(lever)))`` on a stretch of weeks: `before` is
+    affine (``before(0)`` is what earlier weeks left), `after` linear, one of the two the identity.
     All three act on [..., n, G, C], for any n, and never mix channels or geos; `curve` is
     elementwise.
     """
@@ -36,6 +36,12 @@ class Effects(NamedTuple):
     before: Callable[[Array], Array]
     curve: Callable[[Array], Array]
     after: Callable[[Array], Array]
+    path: Array | None = None  #: [N, 1 or G, C] factor of a week's effect (after the curve); None: 1
+
+
+def weighted(effect: Array, path: Array | None) -> Array:
+    """The effect [..., n, G, C] of a curve, times the factor of its weeks [n, 1 or G, C] if there is one."""
+    return effect if path is None else effect * path
 
 
 def mean_of(effects: Effects, lever: Array) -> Mean:
@@ -43,7 +49,8 @@ def mean_of(effects: Effects, lever: Array) -> Mean:
 
     def mean(scale: Array, add: Array) -> tuple[Array, Array]:
         own = scale * lever + add
-        return effects.base + effects.after(effects.curve(effects.before(own))).sum(axis=-1), own
+        effect = weighted(effects.curve(effects.before(own)), effects.path)
+        return effects.base + effects.after(effect).sum(axis=-1), own
 
     return mean
 
@@ -254,7 +261,7 @@ def late_effect(effects: Effects, lever: Array, questions: Questions) -> Array:
 
     def late(w: Array) -> Array:
         carried = effects.before(lever * within(weeks, w[0], w[1])[:, None, None]) - nothing
-        path = effects.after(effects.curve(v) - effects.curve(v - carried))
+        path = effects.after(weighted(effects.curve(v) - effects.curve(v - carried), effects.path))
         return (path * within(weeks, w[1] + questions.sizes.tail, weeks.shape[0])[:, None, None]).sum(axis=(0, 1))
 
     return jax.vmap(late)(questions.windows)
@@ -286,7 +293,7 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
         return effects.before(part) - effects.before(jnp.zeros_like(part))
 
     def summed(difference: Array, start: Array, stop: Array) -> Array:  # [N, G, C] -> [G, C]
-        return over_weeks(effects.after(difference), within(weeks, start, stop))
+        return over_weeks(effects.after(weighted(difference, effects.path)), within(weeks, start, stop))
 
     def window(w: Array) -> tuple[Array, Array]:
         own = x * within(weeks, w[0], w[1])[:, None, None]
@@ -306,24 +313,26 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
         lambda k: summed(effects.curve(v - (1.0 - k) * carried) - silent, first[0], first[1] + sizes.tail).sum(axis=0),
         questions.multipliers,
     )
-    baseline = effects.base + effects.after(silent).sum(axis=-1)
+    baseline = effects.base + effects.after(weighted(silent, effects.path)).sum(axis=-1)
 
     active = (whole.sum(axis=1) > 0).T  # [C, N]
     week = jax.vmap(lambda a: middle_week(a, first[0], first[1]))(active)
     pulse = x * (weeks[:, None] == week)[:, None, :]
-    path = effects.after(jax.jvp(effects.curve, (v,), (added(pulse),))[1]).sum(axis=1)  # [N, C]
+    slope = jax.jvp(effects.curve, (v,), (added(pulse),))[1]
+    path = effects.after(weighted(slope, effects.path)).sum(axis=1)  # [N, C]
     impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(path.T, jnp.maximum(week, 0))
 
     # the future: only weeks [origin, origin + Q) can differ between plans
     span = max(horizon, questions.future.lever.shape[0]) + sizes.tail
     left = jax.lax.dynamic_slice_in_dim(v, origin, span)  # what the past leaves in them
     decided = within(jnp.arange(span), 0, horizon + sizes.tail)
+    factor = None if effects.path is None else jax.lax.dynamic_slice_in_dim(effects.path, origin, span)
 
     def ahead(plan: Array) -> Array:
         return left + added(jnp.concatenate([plan, jnp.zeros((span - plan.shape[0], geos, channels), plan.dtype)]))
 
     def gained(later: Array, earlier: Array) -> Array:  # [..., span, G, C] -> [..., G, C]
-        return over_weeks(effects.after(later - earlier), decided)
+        return over_weeks(effects.after(weighted(later - earlier, factor)), decided)
 
     status_quo = effects.curve(ahead(questions.plans[0]))
     worth = questions.margin * context.unit_value
@@ -358,7 +367,8 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
 
     held = questions.future.lever.shape[0]
     given = jax.lax.dynamic_update_slice_in_dim(x, questions.future.lever.astype(x.dtype), origin, axis=0)
-    forecast = effects.base + effects.after(effects.curve(effects.before(given))).sum(axis=-1)
+    media = effects.after(weighted(effects.curve(effects.before(given)), effects.path))
+    forecast = effects.base + media.sum(axis=-1)
     return Answers(
         contribution=effect.sum(axis=1),
         marginal=marginal,

@@ -27,8 +27,11 @@ from simbench.world.truth import draw
 LAGS = 7
 
 
-def model(dtype, geos, channels, *, settles_first, seed=0):
-    """A sum of curves as a backend would have it: half of the channels settle first if asked to."""
+def model(dtype, geos, channels, *, settles_first, path=None, seed=0):
+    """A sum of curves as a backend would have it: half of the channels settle first if asked to.
+
+    `path` is over how many geos the factors of the weeks run; None: effects do not change over time.
+    """
     rng = np.random.default_rng(seed)
     kernel = rng.random((LAGS, channels)) * 0.6 ** np.arange(LAGS)[:, None]
     kernel, size, half = (
@@ -40,10 +43,11 @@ def model(dtype, geos, channels, *, settles_first, seed=0):
 
     def effects(periods):
         base = np.asarray(500 + 50 * rng.random((periods, geos)), dtype)
+        factor = None if path is None else np.asarray(0.5 + rng.random((periods, path, channels)), dtype)
         return Effects(
             base, lambda x: jnp.where(first, x, carry(kernel, empty, x)),
             lambda v: size * saturate("hill", v, half, dtype(1.4)),
-            lambda s: jnp.where(first, carry(kernel, empty, s), s),
+            lambda s: jnp.where(first, carry(kernel, empty, s), s), factor,
         )  # fmt: skip
 
     return effects
@@ -64,12 +68,15 @@ def close(one, other, tolerance):
             assert np.nanmax(np.abs(x - y)) <= tolerance * np.nanmax(np.abs(y)), field
 
 
+@pytest.mark.parametrize("over_time", [None, "channel", "geo"])
 @pytest.mark.parametrize("settles_first", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
-def test_the_additive_route_equals_the_generic_one(brief, settles_first, dtype, tolerance):
+def test_the_additive_route_equals_the_generic_one(brief, settles_first, over_time, dtype, tolerance):
     cast = jax.tree.map(lambda x: x.astype(dtype) if np.issubdtype(x.dtype, np.floating) else x, brief)
     panel, questions, context = cast
-    make = model(dtype, panel.kpi.shape[1], panel.lever.shape[2], settles_first=settles_first)
+    geos = panel.kpi.shape[1]
+    path = {None: None, "channel": 1, "geo": geos}[over_time]
+    make = model(dtype, geos, panel.lever.shape[2], settles_first=settles_first, path=path)
 
     def both(panel):
         lever, _ = briefs.timeline(panel, questions.future)

@@ -1,0 +1,197 @@
+"""What a model sees of a brief: scaled series of the seen weeks, lagged once for all.
+
+Nothing at or after the origin is looked at. Weeks [0, M) are those of the panel, filled up to whole
+stretches: panels that differ only in masked weeks at their end are fitted by the same arithmetic.
+Geos are those the model tells apart: one for a national model, which sees sums over geos.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from simbench.backends.bayes.model import Model
+from simbench.briefs import timeline
+from simbench.estimands import within
+from simbench.records import Brief
+from simbench.transforms import fourier
+
+Array = Any
+STRETCH = 26  #: weeks
+
+
+class Data(NamedTuple):
+    """One brief as a model sees it."""
+
+    kpi: Array  #: [G, M] in units of its scale; 0 where not seen
+    seen: Array  #: [M] 1 before the origin
+    lagged: Array  #: [G, C, S, L] lever of this and earlier weeks, S = M + L - 1: all weeks in which it acts
+    basis: Array  #: [G, M, p] the plain columns turned to orthonormal axes; 0 where a column does not vary
+    size: Array  #: [G, p] variance each axis brings to the KPI beforehand
+    turn: Array  #: [G, p, p] from axes to columns
+    plain: Array  #: [G, N, p] the plain columns times their prior sd, in all weeks
+    season: Array  #: [N, 2 order] cosines and sines, where the season is a sampled parameter
+    waves: Array  #: [N, B] what paths are made of
+    worth: Array  #: [G, C] money spent over the value of one unit of scaled KPI
+    active: Array  #: [G, C] 1 where anything was ever spent
+    expected: Array  #: [2, C] mean and sd of returns, as the analyst expects them
+    centre: Array  #: [G] KPI = scale x (scaled + centre)
+    scale: Array  #: [G]
+    money: Array  #: [G, C] unit of the lever
+    tier: Array  #: [G] which group of geos, int32
+
+
+def data_of(brief: Brief, model: Model) -> Data:
+    """A brief as a model sees it."""
+    panel, questions, context = brief
+    _, controls = timeline(panel, questions.future)
+    weeks, periods = panel.lever.shape[0], controls.shape[0]
+    fitted = -(-weeks // STRETCH) * STRETCH
+    seen = within(jnp.arange(fitted), 0, panel.origin)
+    count = seen.sum()
+
+    def laid(x: Array) -> Array:  # the seen rows of a series [T, ...] on the fitted weeks
+        full = jnp.concatenate([x, jnp.zeros((fitted - weeks, *x.shape[1:]), x.dtype)])
+        return jnp.where(seen.reshape(-1, *(1,) * (x.ndim - 1)) > 0, full, 0.0)
+
+    def told(x: Array) -> Array:  # [n, Gp, ...] -> geos that the model tells apart, first
+        return jnp.moveaxis(x if model.geos else x.sum(axis=1, keepdims=True), 1, 0)
+
+    kpi, spend, lever = told(laid(panel.kpi)), told(laid(panel.spend)), told(laid(panel.lever))
+    centre, scale = _kpi_scale(model, kpi, seen)
+    money, active = _lever_scale(model, lever)
+    people = panel.population / panel.population.sum()
+
+    early = jnp.pad(lever / money[:, None], ((0, 0), (model.lags - 1, model.lags - 1), (0, 0)))
+    acting, last = fitted + model.lags - 1, model.lags - 1
+    lagged = jnp.stack([early[:, last - lag : last - lag + acting] for lag in range(model.lags)], axis=-1)
+
+    season = _season(model, brief, periods)
+    known = controls if model.geos else jnp.einsum("ngk,g->nk", controls, people)[:, None]
+    past = laid(panel.controls)
+    past = past if model.geos else jnp.einsum("ngk,g->nk", past, people)[:, None]
+    plain = _plain(model, season, known, past, seen)
+    length = min(fitted, periods)
+    inside = jnp.pad(plain[:, :length], ((0, 0), (0, fitted - length), (0, 0))) * seen[:, None]
+    squares, turn = jnp.linalg.eigh(jnp.einsum("gmp,gmq->gpq", inside, inside))
+    real = squares > 1e-6 * squares.max(axis=-1, keepdims=True) * (1e-6 if inside.dtype == jnp.float64 else 1.0)
+    basis = jnp.einsum("gmp,gpq->gmq", inside, turn) / jnp.sqrt(jnp.where(real, squares, 1.0))[:, None]
+    spent = jnp.where(active > 0, spend.sum(axis=1), money * count)
+    groups = -(-people.shape[0] // model.tiers)
+    return Data(
+        kpi=jnp.where(seen > 0, kpi / scale[:, None] - centre[:, None], 0.0),
+        seen=seen,
+        lagged=jnp.moveaxis(lagged, 2, 1),
+        basis=jnp.where(real[:, None], basis, 0.0),
+        size=jnp.where(real, squares, 0.0),
+        turn=turn,
+        plain=plain,
+        season=season,
+        waves=_waves(model, panel.origin, periods),
+        worth=spent / (context.unit_value * scale[:, None]),
+        active=active,
+        expected=jnp.stack([context.prior_roas_mean, context.prior_roas_sd]),
+        centre=centre,
+        scale=scale,
+        money=money,
+        # the largest geos are the first tier
+        tier=jnp.argsort(jnp.argsort(-people)) // groups if model.geos else jnp.zeros(1, jnp.int32),
+    )
+
+
+def _kpi_scale(model: Model, kpi: Array, seen: Array) -> tuple[Array, Array]:
+    """Centre, in units of the scale, and scale of the KPI [G, M] over the seen weeks."""
+    count = seen.sum()
+    mean = kpi.sum(axis=1) / count
+    if model.kpi == "mean":
+        return jnp.ones_like(mean), jnp.where(jnp.abs(mean) > 0, jnp.abs(mean), 1.0)
+    if model.kpi == "max":
+        most = jnp.where(seen > 0, kpi, -jnp.inf).max(axis=1)
+        return jnp.zeros_like(mean), jnp.where(most > 0, most, 1.0)
+    deviation = jnp.where(seen > 0, kpi - mean[:, None], 0.0)
+    sd = jnp.sqrt((deviation**2).sum(axis=1) / count)
+    scale = jnp.where(sd > 0, sd, 1.0)
+    return mean / scale, scale
+
+
+def _lever_scale(model: Model, lever: Array) -> tuple[Array, Array]:
+    """Money [G, C] that is one unit of a lever [G, M, C], and where there was any.
+
+    A channel never used is put on the scale of the others: its prior return still says something.
+    """
+    used = lever > 0
+    active = used.any(axis=1)
+    if model.lever == "mean":
+        unit = lever.sum(axis=1) / jnp.maximum(used.sum(axis=1), 1)
+    elif model.lever == "max":
+        unit = lever.max(axis=1)
+    else:
+        unit = jnp.nan_to_num(jnp.nanmedian(jnp.where(used, lever, jnp.nan), axis=1))
+    others = jnp.where(active, unit, 0.0).sum(axis=1) / jnp.maximum(active.sum(axis=1), 1)
+    instead = jnp.where(others > 0, others, 1.0)[:, None]
+    return jnp.where(active, unit, instead), active * 1.0
+
+
+def _season(model: Model, brief: Brief, periods: int) -> Array:
+    """Cosines and sines [N, 2 order]: of the week's number, or of the calendar's day."""
+    if not model.calendar:
+        return jnp.concatenate(fourier(jnp.arange(periods) * 1.0, model.order), axis=1)
+    panel, future = brief.panel, brief.questions.future
+    year = jnp.concatenate([panel.calendar, jnp.zeros(periods - panel.calendar.shape[0])])
+    year = jax.lax.dynamic_update_slice_in_dim(year, future.calendar.astype(year.dtype), panel.origin, axis=0)
+    angle = 2.0 * jnp.pi * year[:, None] * jnp.arange(1, model.order + 1)
+    return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=1)
+
+
+def _plain(model: Model, season: Array, known: Array, past: Array, seen: Array) -> Array:
+    """Plain columns [G, N, p] times their prior sd. `known` are controls [N, G, k], `past` the seen ones [M, G, k]."""
+    periods, geos = known.shape[:2]
+    count, prior = seen.sum(), model.plain
+    length = min(len(seen), periods)
+
+    def centred(x: Array) -> Array:  # a column [N, k] less its mean over the seen weeks; a control like others if told
+        if not model.centred and model.kpi != "standard":
+            return x
+        x = x - seen[:length] @ x[:length] / count
+        sd = jnp.sqrt(seen[:length] @ x[:length] ** 2 / count)
+        return x / jnp.where(sd > 0, sd, 1.0) if model.kpi == "standard" else x
+
+    parts = []
+    if prior.level:
+        parts.append(jnp.full((periods, 1), prior.level))
+    if prior.trend:
+        parts.append(prior.trend * centred(jnp.arange(periods)[:, None] / 52.0))
+    if prior.season and model.order:
+        parts.append(prior.season * centred(season))
+    shared = jnp.concatenate([*parts, jnp.zeros((periods, 0))], axis=1)
+    columns = jnp.broadcast_to(shared, (geos, *shared.shape))
+    if not prior.control:
+        return columns
+    if model.controls == "standard":
+        mean = jnp.einsum("m,mgk->gk", seen, past) / count
+        spread = jnp.sqrt(jnp.einsum("m,mgk->gk", seen, (past - mean) ** 2) / count)
+        # what never moves explains nothing
+        spread = jnp.where(spread > 1e-6 * jnp.abs(mean), spread, jnp.inf)
+        known = (known - mean) / spread
+    return jnp.concatenate([columns, prior.control * jnp.moveaxis(known, 1, 0)], axis=-1)
+
+
+def _waves(model: Model, origin: Array, periods: int) -> Array:
+    """Waves [N, B] that paths are made of: a Hilbert-space Gaussian process of variance 1.
+
+    Squared-exponential kernel on [0, N) with boundary factor 1.3; from the origin on the last week's
+    values stand still: nothing is known of the way an effect goes on.
+
+    References
+    ----------
+    Riutort-Mayol and others 2023, Practical Hilbert space approximate Bayesian Gaussian processes.
+    """
+    if not model.bases:
+        return jnp.zeros((periods, 0))
+    half = 0.65 * periods
+    n = jnp.minimum(jnp.arange(periods), origin - 1) - 0.5 * periods
+    root = jnp.arange(1, model.bases + 1) * jnp.pi / (2.0 * half)
+    density = jnp.sqrt(2.0 * jnp.pi) * model.length * jnp.exp(-0.5 * (model.length * root) ** 2)
+    return jnp.sqrt(density / half) * jnp.sin(root * (n[:, None] + half))

@@ -1,0 +1,275 @@
+"""The log density of every model, and the draws of what it integrates out: pure functions.
+
+`parameters` is a dict of a model's sampled values by name, each [k] for one draw. Formulas: docs/models.md.
+"""
+
+from __future__ import annotations
+
+from math import log, pi
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+
+from simbench.backends.bayes import prior as priors
+from simbench.backends.bayes.data import Data
+from simbench.backends.bayes.linear import cholesky, solve_lower, solve_upper
+from simbench.backends.bayes.model import Model, Parameter, counts, size
+from simbench.backends.bayes.prior import Prior
+from simbench.transforms import TINY, kernel, saturate
+
+Array = Any
+Parameters = dict[str, Array]
+
+
+class Media(NamedTuple):
+    """What media bring, in scaled KPI, for one draw."""
+
+    fixed: Array  #: [G, M] the part that is known given the parameters
+    block: Array  #: [G, K, M] columns whose coefficients are standard normal beforehand; K = 0 where there are none
+
+
+# --- points and parameters
+
+
+def prior_of(each: Parameter, data: Data) -> Prior:
+    """A parameter's prior with its numbers."""
+    if each.prior.kind != "expected-return":
+        return each.prior
+    mean, sd = data.expected
+    variance = jnp.log1p((sd / mean) ** 2)
+    return Prior("lognormal", (jnp.log(mean) - variance / 2, jnp.sqrt(variance)))
+
+
+def sizes(model: Model, data: Data) -> dict[str, int]:
+    """How many members a parameter has, by what it is per."""
+    return counts(model, data.worth.shape[-1], data.basis.shape[-1] - _without_controls(model))
+
+
+def dimension(model: Model, data: Data) -> int:
+    """Length of a point z."""
+    return size(model, data.worth.shape[-1], data.basis.shape[-1] - _without_controls(model))
+
+
+def _without_controls(model: Model) -> int:
+    plain = model.plain
+    return (plain.level > 0) + (plain.trend > 0) + 2 * model.order * (plain.season > 0)
+
+
+def split(model: Model, z: Array, data: Data) -> dict[str, Array]:
+    """A point z [..., n] by parameter."""
+    number, parts, start = sizes(model, data), {}, 0
+    for each in model.parameters:
+        parts[each.name] = z[..., start : start + number[each.per]]
+        start += number[each.per]
+    return parts
+
+
+def placed(model: Model, z: Array, data: Data) -> Parameters:
+    """The parameters of a point z [n]."""
+    parts = split(model, z, data)
+    return {each.name: priors.value(prior_of(each, data), parts[each.name]) for each in model.parameters}
+
+
+def log_prior(model: Model, z: Array, data: Data) -> Array:
+    """Log density of the sampled parameters' prior at a point z [n]; normalised."""
+    parts = split(model, z, data)
+    return sum(priors.log_density(prior_of(each, data), parts[each.name]).sum() for each in model.parameters)
+
+
+def prior_points(model: Model, key: Array, data: Data, draws: int) -> Array:
+    """Independent points [D, n] of the prior."""
+    number, dtype = sizes(model, data), data.kpi.dtype
+    keys = jax.random.split(key, len(model.parameters))
+    parts = [
+        priors.draw(prior_of(each, data), k, (draws, number[each.per]), dtype)
+        for k, each in zip(keys, model.parameters, strict=True)
+    ]
+    return jnp.concatenate(parts, axis=1)
+
+
+# --- media
+
+
+def weights(model: Model, parameters: Parameters) -> Array:
+    """Normalised weights [L, C] of the carry-over."""
+    numbers = {name: parameters[name] for name in ("retention", "peak", "shape", "scale") if name in parameters}
+    if "retention" in numbers:
+        numbers["retention"] = jnp.maximum(numbers["retention"], TINY)
+    return jax.vmap(lambda own: kernel(model.carry_over, model.lags, own), out_axes=1)(numbers)
+
+
+def bend(model: Model, parameters: Parameters) -> tuple[Array, Array]:
+    """Half-saturation point and slope [C] of the curves."""
+    half_at = parameters["half_at"] if "half_at" in parameters else log(3.0) / parameters["steepness"]
+    return half_at, parameters["slope"] if "slope" in parameters else jnp.ones_like(half_at)
+
+
+def curves(model: Model, parameters: Parameters, data: Data) -> Array:
+    """Saturated carry-over [G, C, S] in all weeks in which a lever acts; its path over time included."""
+    half_at, slope = bend(model, parameters)
+    carried = jnp.einsum("gcsl,lc->gcs", data.lagged, weights(model, parameters))
+    curve = saturate(model.curve, carried, half_at[:, None], slope[:, None])
+    return curve if not model.bases else curve * path(model, parameters, data, curve.shape[-1])
+
+
+def path(model: Model, parameters: Parameters, data: Data, weeks: int) -> Array:
+    """Factor [C, weeks] of each week's effect."""
+    swing = parameters["swing"]
+    wave = parameters["path"].reshape(swing.shape[0], model.bases)
+    waves = data.waves[:weeks]
+    if weeks > waves.shape[0]:  # weeks after all that is asked about
+        waves = jnp.concatenate([waves, jnp.broadcast_to(waves[-1], (weeks - waves.shape[0], model.bases))])
+    return jnp.exp(swing[:, None] * wave @ waves.T)
+
+
+def amplitudes(model: Model, parameters: Parameters, data: Data, curve: Array) -> Array:
+    """What a curve of 1 brings [G, C] where a return, or a coefficient, is 1."""
+    if model.effect == "coefficient":
+        return jnp.ones_like(data.worth)
+    weeks = data.seen.shape[0]
+    counted = curve.sum(axis=-1) if model.tail else jnp.einsum("gcm,m->gc", curve[..., :weeks], data.seen)
+    # a channel never used is taken as spent evenly
+    half_at, slope = bend(model, parameters)
+    evenly = data.seen.sum() * saturate(model.curve, jnp.ones_like(half_at), half_at, slope)
+    reached = jnp.where(data.active > 0, counted, evenly)
+    return data.worth / jnp.maximum(reached, TINY)
+
+
+def effects(model: Model, parameters: Parameters, data: Data) -> tuple[Array, Array]:
+    """Effects as sampled [G, C], and standard deviations [G, C] of what is integrated out around them."""
+    if model.free is not None:
+        mean, sd = data.expected if model.free.kind == "expected" else model.free.numbers
+        mean, sd = (jnp.broadcast_to(x, data.worth.shape) for x in (mean, sd))
+        return mean, sd
+    own = jnp.broadcast_to(parameters["effect"], data.worth.shape)
+    if model.tiers > 1:
+        offset = parameters["tier"].reshape(model.tiers, -1)
+        own = own * jnp.exp(parameters["between"] * offset[data.tier])
+    return own, own * parameters["spread"] if model.geos else jnp.zeros_like(own)
+
+
+def media_of(model: Model, parameters: Parameters, data: Data) -> Media:
+    """What media bring in the seen weeks."""
+    curve = curves(model, parameters, data)
+    unit = amplitudes(model, parameters, data, curve)[..., None] * curve[..., : data.seen.shape[0]]
+    own, sd = effects(model, parameters, data)
+
+    def around(x: Array) -> Array:  # [..., M] as the model has it: its mean taken off, or not
+        return (x - (x @ data.seen / data.seen.sum())[..., None]) * data.seen if model.centred else x * data.seen
+
+    fixed = around(jnp.einsum("gc,gcm->gm", own, unit))
+    blocked = model.free is not None or model.geos
+    return Media(fixed, around(sd[..., None] * unit) if blocked else unit[:, :0])
+
+
+# --- the likelihood
+
+
+def known_mean(model: Model, parameters: Parameters, data: Data, media: Media) -> Array:
+    """Mean [G, M] of the scaled KPI in the seen weeks, without what is integrated out."""
+    mean = media.fixed
+    if "season" in parameters:
+        waves = _seen_season(model, data)
+        mean = mean + parameters["season"] @ waves.T
+    if not model.collapsed:
+        mean = mean + jnp.einsum("gmp,gp->gm", data.basis, jnp.sqrt(data.size) * parameters["plain"])
+    return mean
+
+
+def _seen_season(model: Model, data: Data) -> Array:
+    weeks = data.seen.shape[0]
+    length = min(weeks, data.season.shape[0])
+    return jnp.pad(data.season[:length], ((0, weeks - length), (0, 0))) * data.seen[:, None]
+
+
+def log_likelihood(model: Model, parameters: Parameters, data: Data) -> Array:
+    """Log density of the seen KPI given the parameters; what is linear and normal is integrated out.
+
+    Given the rest the KPI of a geo is normal with covariance ``noise^2 I + Z Z' + A A'``, Z the plain columns
+    and A the block of media, both times their prior sd. On the axes of Z the first two are diagonal; A takes a
+    factorisation of its own small size (Woodbury).
+    """
+    media = media_of(model, parameters, data)
+    rest = (data.kpi - known_mean(model, parameters, data, media)) * data.seen
+    noise, count = parameters["noise"][0], data.seen.sum()
+    if not model.collapsed:
+        return _around(model, parameters, rest, noise, data)
+    variance = noise**2
+    geos, axes = data.size.shape
+
+    def apart(x: Array) -> tuple[Array, Array]:  # [G, k, M] along the axes of Z and across them
+        along = jnp.einsum("gkm,gmp->gkp", x, data.basis)
+        return along, x - jnp.einsum("gkp,gmp->gkm", along, data.basis)
+
+    along, across = apart(rest[:, None])
+    total = variance + data.size
+    square = (along[:, 0] ** 2 / total).sum() + (across**2).sum() / variance
+    logs = jnp.log(total).sum() + geos * (count - axes) * jnp.log(variance) + geos * count * log(2 * pi)
+    if not media.block.shape[1]:
+        return -0.5 * (logs + square)
+    block_along, block_across = apart(media.block)
+    scaled = block_along / total[:, None]
+    inner = jnp.einsum("gkp,gjp->gkj", scaled, block_along) + _products(block_across, block_across) / variance
+    toward = jnp.einsum("gkp,gp->gk", scaled, along[:, 0]) + _products(block_across, across)[..., 0] / variance
+    factor = cholesky(jnp.eye(inner.shape[-1]) + inner)
+    known = solve_lower(factor, toward[..., None])
+    logs = logs + 2.0 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum()
+    return -0.5 * (logs + square - (known**2).sum())
+
+
+def _products(a: Array, b: Array) -> Array:
+    return jnp.einsum("gkm,gjm->gkj", a, b)
+
+
+def _around(model: Model, parameters: Parameters, rest: Array, noise: Array, data: Data) -> Array:
+    """Log density of errors [G, M] that are independent."""
+    if model.noise == "normal":
+        each = -0.5 * (rest / noise) ** 2 - 0.5 * log(2 * pi)
+    else:
+        freedom = parameters["freedom"][0]
+        each = (
+            gammaln(0.5 * (freedom + 1.0)) - gammaln(0.5 * freedom) - 0.5 * jnp.log(freedom * pi)
+            - 0.5 * (freedom + 1.0) * jnp.log1p((rest / noise) ** 2 / freedom)
+        )  # fmt: skip
+    return (each * data.seen).sum() - rest.shape[0] * data.seen.sum() * jnp.log(noise)
+
+
+def log_density(model: Model, z: Array, data: Data) -> Array:
+    """Log density of a point z [n] and the seen KPI: what every engine gets."""
+    return log_prior(model, z, data) + log_likelihood(model, placed(model, z, data), data)
+
+
+# --- what is integrated out
+
+
+def linear_given(model: Model, parameters: Parameters, data: Data) -> tuple[Array, Array, Array]:
+    """The coefficients that are integrated out, given the parameters: normal, geo by geo.
+
+    Returns
+    -------
+    mean [G, p + K] and lower factor [G, p + K, p + K] of the precision, of coefficients that are standard
+    normal beforehand (first of the axes of the plain columns, then of the block of media); columns [G, p + K, M].
+    """
+    media = media_of(model, parameters, data)
+    rest = (data.kpi - known_mean(model, parameters, data, media)) * data.seen
+    axes = jnp.sqrt(data.size)[..., None] * jnp.swapaxes(data.basis, 1, 2)
+    columns = jnp.concatenate([axes, media.block], axis=1)
+    noise = parameters["noise"][0]
+    precision = jnp.eye(columns.shape[1]) + _products(columns, columns) / noise**2
+    toward = jnp.einsum("gkm,gm->gk", columns, rest) / noise**2
+    factor = cholesky(precision)
+    return solve_upper(factor, solve_lower(factor, toward[..., None]))[..., 0], factor, columns
+
+
+def linear_draw(model: Model, key: Array, parameters: Parameters, data: Data) -> tuple[Array, Array]:
+    """Coefficients of the plain axes [G, p] and of the block [G, K], drawn given all else."""
+    axes = data.size.shape[1]
+    if not model.collapsed:
+        plain = jnp.broadcast_to(parameters["plain"], data.size.shape)
+        return plain, jnp.zeros((plain.shape[0], 0), plain.dtype)
+    mean, factor, _ = linear_given(model, parameters, data)
+    normal = jax.random.normal(key, mean.shape, mean.dtype)
+    drawn = mean + solve_upper(factor, normal[..., None])[..., 0]
+    return drawn[:, :axes], drawn[:, axes:]

@@ -1,0 +1,230 @@
+"""A model fitted to many briefs by an engine: a few programs a shape, worlds in padded lanes.
+
+Worlds go through every stage in lanes of one size. Those whose diagnostics fall short of the engine's
+aim go on together, again in lanes of that size, so that nothing is compiled anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from simbench.backends.base import Backend, Key, by_shape, everything
+from simbench.backends.bayes import density
+from simbench.backends.bayes.answers import answer_structure, structure_of
+from simbench.backends.bayes.data import Data, data_of
+from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
+from simbench.backends.bayes.engine import Draws, Engine
+from simbench.backends.bayes.model import Model
+from simbench.backends.replies import checked
+from simbench.blocks import in_blocks, take
+from simbench.briefs import one, stack
+from simbench.errors import BadInput
+from simbench.records import Answers, Brief, Diagnostics, Failure
+
+Array = Any
+
+
+class Programs(NamedTuple):
+    """The stages of a fit, over worlds (leading axis of everything)."""
+
+    begin: Callable[..., Any]  #: (keys, briefs) -> (data, state)
+    advance: Callable[..., Any]  #: (data, state) -> (state, draws)
+    judge: Callable[..., Any]  #: (data, points) -> R-hat and effective draws of parameters, effective draws of returns
+    structure: Callable[..., Any]  #: (keys, points, data, briefs) -> structures
+
+
+class Fit(NamedTuple):
+    """Posterior points of worlds, and how far they are to be trusted (leading axis: worlds)."""
+
+    data: Data
+    points: Sequence[Array]  #: each [chains, samples, n]; worlds may differ in samples
+    rhat: Array
+    ess: Array  #: of the parameter with the fewest
+    ess_return: Array  #: of the return with the fewest
+    divergences: Array
+    khat: Array
+
+
+def returns(model: Model, z: Array, data: Data) -> Array:
+    """Sum over the seen weeks' spend of what media bring, per unit of money [G C], at a point z [n].
+
+    Effects that are integrated out stand at their mean given the rest.
+    """
+    parameters = density.placed(model, z, data)
+    own, sd = density.effects(model, parameters, data)
+    if model.free is not None or model.geos:
+        mean, _, _ = density.linear_given(model, parameters, data)
+        own = own + sd * mean[:, data.size.shape[1] :]
+    if model.effect == "coefficient":
+        curve = density.curves(model, parameters, data)
+        own = own * curve.sum(axis=-1) / data.worth
+    return own.reshape(-1)
+
+
+def programs(model: Model, engine: Engine) -> Programs:
+    """The stages of a model and an engine, compiled on first use."""
+
+    def target(data: Data) -> Callable[[Array], Array]:
+        return lambda z: density.log_density(model, z, data)
+
+    def begin(key: Array, brief: Brief) -> tuple[Data, Any]:
+        data = data_of(brief, model)
+        n, dtype = density.dimension(model, data), data.kpi.dtype
+        return data, engine.begin(target(data), n, jax.random.wrap_key_data(key), dtype)
+
+    def advance(data: Data, state: Any) -> tuple[Any, Draws]:
+        return engine.advance(target(data), state)
+
+    def judge(data: Data, points: Array) -> tuple[Array, Array, Array]:
+        every = points.reshape(-1, points.shape[-1])
+        told = jax.lax.map(lambda z: returns(model, z, data), every, batch_size=64)
+        told = told.reshape(*points.shape[:2], -1)
+        rhat, ess = chains_agree(jnp.concatenate([points, told], axis=-1))
+        return rhat.max(), ess.min(), ess[points.shape[-1] :].min()
+
+    def structure(key: Array, points: Array, data: Data, brief: Brief) -> Any:
+        return structure_of(model, jax.random.wrap_key_data(key), points, data, brief)
+
+    return Programs(
+        _over_worlds(begin, engine.together), _over_worlds(advance, engine.together),
+        _over_worlds(judge, False), _over_worlds(structure, False),
+    )  # fmt: skip
+
+
+def _over_worlds(program: Callable[..., Any], together: bool) -> Callable[..., Any]:
+    if together:
+        return jax.jit(jax.vmap(program))
+    return jax.jit(lambda *batched: jax.lax.map(lambda cell: program(*cell), batched))
+
+
+@partial(jax.jit, static_argnums=0)
+def answer(curve: str, keys: Array, structures: Any, briefs: Brief) -> Answers:
+    """Answers of structures, one world after the other; shared by all models whose structures have one shape."""
+
+    def each(cell: tuple[Any, ...]) -> Answers:
+        key, structure, brief = cell
+        return answer_structure(curve, jax.random.wrap_key_data(key), structure, brief)
+
+    return jax.lax.map(each, (keys, structures, briefs))
+
+
+def fitted(stages: Programs, engine: Engine, keys: Array, briefs: Brief, lanes: int, precision: str) -> Fit:
+    """Posterior points of a batch of briefs (leading axis R of every array)."""
+
+    def run(program: Callable[..., Any], *batched: Any) -> Any:
+        return in_blocks(program, batched, lanes, precision)
+
+    data, state = run(stages.begin, keys, briefs)
+    count = len(keys)
+    points: list[Array] = [np.empty(0)] * count
+    rhat, ess, ess_return = (np.full(count, np.nan) for _ in range(3))
+    divergences, khat = np.zeros(count), np.full(count, np.nan)
+    going = np.arange(count)
+    for k in range(engine.rounds):
+        own = take(data, going)
+        state, draws = run(stages.advance, own, state)
+        for row, i in enumerate(going):
+            points[i] = np.concatenate([points[i], draws.points[row]], axis=1) if k else draws.points[row]
+        divergences[going] += draws.divergences
+        khat[going] = draws.khat
+        if draws.points.shape[1] == 1:  # a pool: there are no chains to agree
+            ess[going] = ess_return[going] = draws.ess
+            break
+        rhat[going], ess[going], ess_return[going] = run(stages.judge, own, np.stack([points[i] for i in going]))
+        short = ~((rhat[going] <= RHAT) & (ess_return[going] >= engine.ess))
+        short &= np.isfinite(rhat[going])  # what is not finite by now will not become so
+        going, state = going[short], take(state, np.flatnonzero(short))
+        if not len(going):
+            break
+    return Fit(data, points, rhat, ess, ess_return, divergences, khat)
+
+
+def evenly(points: Array, draws: int) -> Array:
+    """At most so many points [D, n] of chains [M, S, n], spread evenly over all of them."""
+    every = points.reshape(-1, points.shape[-1])
+    count = min(draws, len(every))
+    return every[(2 * np.arange(count) + 1) * len(every) // (2 * count)]
+
+
+def diagnostics_of(engine: Engine, fit: Fit, i: int) -> Diagnostics:
+    """How the fit of one world went."""
+    if np.isfinite(fit.khat[i]) or not engine.exact:
+        converged = fit.khat[i] <= KHAT
+    else:
+        converged = fit.rhat[i] <= RHAT and fit.ess_return[i] >= engine.ess
+    told = (fit.rhat[i], fit.ess[i], fit.divergences[i], fit.khat[i], converged, not converged)
+    return Diagnostics(*(np.float64(x) for x in told))
+
+
+def bayes_backend(
+    name: str,
+    model: Model,
+    engine: Engine,
+    *,
+    block: int,
+    lanes: int,
+    precision: str,
+    strict: bool = False,
+    supports: Callable[[Brief], str | None] = everything,
+    tags: Sequence[str] = (),
+    handles: Sequence[str] = (),
+) -> Backend:
+    """A contender of a model and an engine.
+
+    Parameters
+    ----------
+    block : int
+        Cells a call.
+    lanes : int
+        Worlds side by side in a compiled program.
+    precision : {"float64", "float32"}
+    strict : bool
+        A fit that has not converged is a `Failure` instead of a flagged answer: the next of `first_ok` is asked.
+    """
+    stages = programs(model, engine)
+
+    def ask(keys: Array, briefs: Brief) -> list[Answers | Failure]:
+        fit = fitted(stages, engine, keys, briefs, lanes, precision)
+        told = [diagnostics_of(engine, fit, i) for i in range(len(keys))]
+        wanted = briefs.questions.sizes.draws
+        chosen = [evenly(points, wanted) for points in fit.points]
+        lost = {i: Failure("nonfinite", "the posterior has no finite draws: look for series that are constant or "
+                           "far beyond the scale of the others") for i, x in enumerate(chosen) if not np.isfinite(x).all()}  # fmt: skip
+        if strict:
+            lost |= {
+                i: Failure("unconverged", f"k-hat {d.khat_max:.2f}, R-hat {d.rhat_max:.3f}, ESS {d.ess_min:.0f}")
+                for i, d in enumerate(told) if i not in lost and not d.converged
+            }  # fmt: skip
+        left = [i for i in range(len(keys)) if i not in lost]
+        replies: list[Answers | Failure] = [lost.get(i, Failure("error", "not answered")) for i in range(len(keys))]
+        if left:
+            own, brief = keys[left], take(briefs, left)
+            inner = (_spun(own, 1), np.stack([chosen[i] for i in left]), take(fit.data, left), brief)
+            structures = in_blocks(stages.structure, inner, min(lanes, block), precision)
+            answers = in_blocks(partial(answer, model.curve), (_spun(own, 2), structures, brief), 1, precision)
+            for row, i in enumerate(left):
+                replies[i] = one(answers, row)._replace(diagnostics=told[i])
+        return replies
+
+    def respond(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
+        if len(briefs) != len(keys):
+            raise BadInput(name, f"{len(briefs)} briefs and {len(keys)} keys", "one key a brief")
+        replies: list[Answers | Failure] = [Failure("error", "not asked")] * len(briefs)
+        for members in by_shape(briefs).values():
+            came = ask(np.stack([keys[i] for i in members]), stack([briefs[i] for i in members]))
+            for i, reply in zip(members, came, strict=True):
+                replies[i] = checked(briefs[i], reply)
+        return replies
+
+    return Backend(name, "1", {}, respond, block, supports, frozenset(tags), frozenset(handles), precision)
+
+
+def _spun(keys: Array, stage: int) -> Array:
+    """Keys [R, 2] of another stage of the same cells."""
+    return np.asarray(keys) ^ np.array([0, stage], dtype=np.uint32)

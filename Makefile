@@ -4,11 +4,12 @@
 #   make lint | bench          ruff and mypy | speed and memory
 #   make readme                put what `make demo` and `make test` print into README.md
 #   make lock                  renew constraints.txt from the newest versions that resolve
+#   make peers                 install the libraries of benchmarks/peers and make the file anew that tests compare with
 
 SHELL := bash
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: test demo lint bench readme lock clean
+.PHONY: test demo lint bench readme lock peers clean
 
 # The first interpreter that is new enough; `make PYTHON=... test` overrides.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
@@ -46,6 +47,17 @@ lock:
 	@printf '# Exact versions of core, plot, test and dev on Python 3.11; written by `make lock`.\n' > constraints.txt
 	.cache/lock/bin/python -m pip freeze --exclude simbench --exclude pip --exclude setuptools >> constraints.txt
 	rm -rf .cache/lock
+
+PEERS := .cache/peers
+peers:
+	benchmarks/peers/install.sh pymc-marketing
+	benchmarks/peers/install.sh meridian
+	$(PEERS)/pymc-marketing/bin/python benchmarks/peers/standard.py inputs $(PEERS)/data
+	for library in pymc-marketing meridian; do \
+		$(PEERS)/$$library/bin/python benchmarks/peers/log_prior_$${library//-/_}.py \
+			$(PEERS)/data/$$library.json $(PEERS)/data/$$library-answers.json || exit; \
+	done
+	$(PEERS)/pymc-marketing/bin/python benchmarks/peers/standard.py gather $(PEERS)/data tests/backends/peer_log_priors.json
 
 clean:
 	rm -rf .venv .cache build dist

@@ -171,12 +171,11 @@ def saturate(kind: str, v: Array, half_at: Array, slope: Array) -> Array:
     array [...]
         Finite with finite gradient for every v >= 0, in float32 and float64.
     """
-    ratio = v / half_at
+    ratio = v * (1.0 / half_at)  # one division a curve, not one a week
     if kind not in _STEEP:
         return SATURATION[kind](ratio, slope)
-    safe = jnp.where(ratio < TINY, TINY, ratio)
-    below = SATURATION[kind](jnp.asarray(TINY, ratio.dtype), slope) * (ratio / TINY)  # one number a curve
-    return jnp.where(ratio < TINY, below, SATURATION[kind](safe, slope))
+    # below TINY the curve goes on as a straight line through 0; as a product, which fuses where a choice does not
+    return SATURATION[kind](jnp.maximum(ratio, TINY), slope) * jnp.minimum(ratio * (1.0 / TINY), 1.0)
 
 
 def steepest_at(kind: str, half_at: Array, slope: Array) -> Array:

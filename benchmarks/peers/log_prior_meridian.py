@@ -3,8 +3,9 @@
     python log_prior_meridian.py INPUT.json OUTPUT.json
 
 The input holds `panel` and `points` as standard.py writes them. The output holds `log_prior`: for each parameter the
-log density summed over its entries [points], by constrained value and without a Jacobian; of the first five points
-`mean` [5, T], the mean of the standardized KPI, and `beta` [5, C], the coefficients that the returns imply; `versions`.
+log density summed over its entries [points], by constrained value and without a Jacobian; `kpi` [T] as the library
+scales it; at the first five points `mean` [5, T] of that KPI and `beta` [5, C], the coefficients that the returns imply;
+`versions`.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def main(source: str, target: str) -> None:
         coefficients.append(np.asarray(parts.beta_m.mean()))
 
     versions = {name: version(name) for name in ("google-meridian", "tfp-nightly", "jax")}
-    answers = {"log_prior": log_prior, "mean": means, "beta": coefficients, "versions": versions}
+    scaled = np.asarray(library.model_context.kpi_scaled)[0]
+    answers = {"log_prior": log_prior, "kpi": scaled, "mean": means, "beta": coefficients, "versions": versions}
     standard.write(target, standard.rounded(answers))
 
 

@@ -3,8 +3,8 @@
     python log_prior_pymc_marketing.py INPUT.json OUTPUT.json
 
 The input holds `panel` and `points` as standard.py writes them. The output holds `log_prior`: for each parameter the
-log density summed over its entries [points], by constrained value and without a Jacobian; `mean` [5, T], the mean of
-the KPI over its greatest value, of the first five points; `versions`.
+log density summed over its entries [points], by constrained value and without a Jacobian; `kpi` [T] as the library
+scales it, and `mean` [5, T], the mean of that at the first five points; `versions`.
 """
 
 from __future__ import annotations
@@ -79,8 +79,10 @@ def main(source: str, target: str) -> None:
     curve = model.compile_fn(mean, inputs=model.value_vars, on_unused_input="ignore")
     means = [curve(point) for point in points[:MEANS]]
 
+    scaled = np.asarray(kpi) / float(library.scalers["_target"])
     versions = {name: version(name) for name in ("pymc-marketing", "pymc")}
-    standard.write(target, standard.rounded({"log_prior": log_prior, "mean": means, "versions": versions}))
+    answers = {"log_prior": log_prior, "kpi": scaled, "mean": means, "versions": versions}
+    standard.write(target, standard.rounded(answers))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ Array = Any
 class Programs(NamedTuple):
     """The stages of a fit, over worlds (leading axis of everything)."""
 
-    begin: Callable[..., Any]  #: (keys, briefs) -> (data, state)
+    data: Callable[..., Any]  #: (briefs) -> data; only this and `structure` depend on what is not data
+    begin: Callable[..., Any]  #: (keys, data) -> state
     advance: Callable[..., Any]  #: (data, state) -> (state, draws)
     judge: Callable[..., Any]  #: (data, points) -> R-hat and effective draws of parameters, effective draws of returns
     structure: Callable[..., Any]  #: (keys, points, data, briefs) -> structures
@@ -73,10 +74,9 @@ def programs(model: Model, engine: Engine) -> Programs:
     def target(data: Data) -> Callable[[Array], Array]:
         return lambda z: density.log_density(model, z, data)
 
-    def begin(key: Array, brief: Brief) -> tuple[Data, Any]:
-        data = data_of(brief, model)
-        n, dtype = density.dimension(model, data), data.kpi.dtype
-        return data, engine.begin(target(data), n, jax.random.wrap_key_data(key), dtype)
+    def begin(key: Array, data: Data) -> Any:
+        size = density.dimension(model, data)
+        return engine.begin(target(data), size, jax.random.wrap_key_data(key), data.kpi.dtype)
 
     def advance(data: Data, state: Any) -> tuple[Any, Draws]:
         return engine.advance(target(data), state)
@@ -92,7 +92,8 @@ def programs(model: Model, engine: Engine) -> Programs:
         return structure_of(model, jax.random.wrap_key_data(key), points, data, brief)
 
     return Programs(
-        _over_worlds(begin, engine.together), _over_worlds(advance, engine.together),
+        _over_worlds(lambda brief: data_of(brief, model), False), _over_worlds(begin, engine.together),
+        _over_worlds(advance, engine.together),
         _over_worlds(judge, False), _over_worlds(structure, False),
     )  # fmt: skip
 
@@ -120,7 +121,8 @@ def fitted(stages: Programs, engine: Engine, keys: Array, briefs: Brief, lanes: 
     def run(program: Callable[..., Any], *batched: Any) -> Any:
         return in_blocks(program, batched, lanes, precision)
 
-    data, state = run(stages.begin, keys, briefs)
+    data = run(stages.data, briefs)
+    state = run(stages.begin, keys, data)
     count = len(keys)
     points: list[Array] = [np.empty(0)] * count
     rhat, ess, ess_return = (np.full(count, np.nan) for _ in range(3))

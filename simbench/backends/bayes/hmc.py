@@ -6,6 +6,7 @@ in NUTS under vmap. The metric is the curvature at the mode; only the step size 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 
 from simbench.backends.bayes import mode
 from simbench.backends.bayes.engine import Draws, Engine
-from simbench.backends.bayes.mode import LogDensity, Normal
+from simbench.backends.bayes.mode import LogDensity, Normal, Place, at
 
 Array = Any
 #: Error of the energy above which a trajectory counts as divergent (Stan).
@@ -36,96 +37,108 @@ class State(NamedTuple):
     """Where the chains of one world are."""
 
     normal: Normal
-    w: Array  #: [K, n] whitened: z = mode + spread w
+    chains: Place  #: [K, ...] in whitened points w: z = mode + spread w
     step: Array  #: []
     key: Array  #: its data
 
 
-def moved(log_density: LogDensity, leapfrogs: int, w: Array, step: Array, key: Array) -> tuple[Array, Array, Array]:
-    """One trajectory of one chain from w [n]: where it ends, its acceptance, whether it diverged.
+class Chance(NamedTuple):
+    """The random numbers of trajectories; all are drawn at once, before the first."""
+
+    momentum: Array  #: [..., n] standard normal
+    jitter: Array  #: [...] factor of the step, so that no period is hit
+    threshold: Array  #: [...] acceptance below which the trajectory is thrown away
+
+
+def chance(key: Array, shape: tuple[int, ...], size: int, dtype: Any) -> Chance:
+    """Random numbers of trajectories [...]."""
+    momentum_key, uniform_key = jax.random.split(key)
+    jitter, threshold = jax.random.uniform(uniform_key, (2, *shape), dtype)
+    return Chance(jax.random.normal(momentum_key, (*shape, size), dtype), 0.7 + 0.6 * jitter, threshold)
+
+
+def moved(
+    log_density: LogDensity, leapfrogs: int, start: Place, step: Array, drawn: Chance
+) -> tuple[Place, Array, Array]:
+    """One trajectory of one chain: where it ends, its acceptance, whether it diverged.
 
     References
     ----------
-    Neal 2011, MCMC using Hamiltonian dynamics; the step is jittered so that no period is hit.
+    Neal 2011, MCMC using Hamiltonian dynamics.
     """
-    slope = jax.value_and_grad(log_density)
-    p_key, u_key, jitter_key = jax.random.split(key, 3)
-    p = jax.random.normal(p_key, w.shape, w.dtype)
-    step = step * jax.random.uniform(jitter_key, (), w.dtype, 0.7, 1.3)
-    value, g = slope(w)
-    before = value - 0.5 * p @ p
+    p, step = drawn.momentum, step * drawn.jitter
 
-    def leap(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
-        x, p, _, g = carry
-        p = p + 0.5 * step * g
-        x = x + step * p
-        there, g = slope(x)
-        return (x, p + 0.5 * step * g, there, g), None
+    def leap(carry: tuple[Place, Array], _: None) -> tuple[tuple[Place, Array], None]:
+        here, p = carry
+        p = p + 0.5 * step * here.slope
+        here = at(log_density, here.z + step * p)
+        return (here, p + 0.5 * step * here.slope), None
 
-    (x, p, there, _), _ = jax.lax.scan(leap, (w, p, value, g), None, length=leapfrogs)
-    change = there - 0.5 * p @ p - before
+    (end, p_end), _ = jax.lax.scan(leap, (start, p), None, length=leapfrogs)
+    change = (end.value - 0.5 * p_end @ p_end) - (start.value - 0.5 * p @ p)
     change = jnp.where(jnp.isfinite(change), change, -jnp.inf)
     accept = jnp.exp(jnp.minimum(change, 0.0))
-    taken = jax.random.uniform(u_key, (), w.dtype) < accept
-    return jnp.where(taken, x, w), accept, change < -DIVERGENT
+    taken = drawn.threshold < accept
+    return jax.tree.map(lambda x, y: jnp.where(taken, x, y), end, start), accept, change < -DIVERGENT
 
 
 def begin(tuning: Tuning, log_density: LogDensity, size: int, key: Array, dtype: Any) -> State:
-    """Chains spread around the ends of several climbs, their step size adapted.
+    """Chains that start where the climbs ended, their step size adapted.
+
+    A climb that found another mode starts there, and R-hat will tell; one that got lost starts at the mode.
 
     References
     ----------
     Hoffman and Gelman 2014: dual averaging, with their constants.
     """
-    mode_key, start_key, warm_key, key = jax.random.split(key, 4)
+    mode_key, warm_key, key = jax.random.split(key, 3)
     normal, ends = mode.found(log_density, size, mode_key, dtype)
-    ends = ends[jnp.arange(tuning.chains) % ends.shape[0]]
-    # a climb that got lost starts at the mode; one that found another mode starts there, and R-hat will tell
-    ends = jnp.where(jnp.isfinite(jax.vmap(log_density)(ends))[:, None], ends, normal.mode)
-    w = (ends - normal.mode) @ normal.factor + jax.random.normal(start_key, ends.shape, dtype)
-    whitened = white(log_density, normal)
+    ends = jax.tree.map(lambda x: x[jnp.arange(tuning.chains) % x.shape[0]], ends)
+    sound = jnp.isfinite(ends.value)
+    ends = jax.tree.map(lambda x, y: jnp.where(sound.reshape(-1, *(1,) * y.ndim), x, y), ends, normal.mode)
+    chains = Place((ends.z - normal.mode.z) @ normal.factor, ends.value, ends.slope @ normal.spread)
+    move = jax.vmap(partial(moved, white(log_density, normal), tuning.leapfrogs), (0, None, 0))
     first = jnp.asarray(1.2 * size**-0.25, dtype)
 
-    def warm(carry: tuple[Array, ...], i: Array) -> tuple[tuple[Array, ...], None]:
-        w, step, error, average, key = carry
-        key, now = jax.random.split(key)
-        w, accept, _ = jax.vmap(lambda w, k: moved(whitened, tuning.leapfrogs, w, step, k))(
-            w, jax.random.split(now, tuning.chains)
-        )
+    def warm(carry: tuple[Any, ...], now: tuple[Array, Chance]) -> tuple[tuple[Any, ...], None]:
+        chains, step, error, average = carry
+        i, drawn = now
+        chains, accept, _ = move(chains, step, drawn)
         error = (1.0 - 1.0 / (i + 10.0)) * error + (tuning.accept - accept.mean()) / (i + 10.0)
         log_step = jnp.log(10.0 * first) - jnp.sqrt(i) / 0.05 * error
         share = i**-0.75
         average = share * log_step + (1.0 - share) * average
-        return (w, jnp.exp(log_step), error, average, key), None
+        return (chains, jnp.exp(log_step), error, average), None
 
     zero = jnp.zeros((), dtype)
-    carry, _ = jax.lax.scan(
-        warm, (w, first, zero, zero, warm_key), jnp.arange(1, tuning.warmup + 1).astype(dtype)
-    )
-    return State(normal, carry[0], jnp.exp(carry[3]), jax.random.key_data(key))
+    steps = jnp.arange(1, tuning.warmup + 1).astype(dtype)
+    drawn = chance(warm_key, (tuning.warmup, tuning.chains), size, dtype)
+    (chains, _, _, average), _ = jax.lax.scan(warm, (chains, first, zero, zero), (steps, drawn))
+    return State(normal, chains, jnp.exp(average), jax.random.key_data(key))
 
 
 def white(log_density: LogDensity, normal: Normal) -> LogDensity:
     """The density in coordinates in which the approximation is standard normal."""
-    return lambda w: log_density(normal.mode + normal.spread @ w)
+    return lambda w: log_density(normal.mode.z + normal.spread @ w)
 
 
 def advance(tuning: Tuning, log_density: LogDensity, state: State) -> tuple[State, Draws]:
     """One more round of every chain."""
-    whitened = white(log_density, state.normal)
+    normal = state.normal
+    move = jax.vmap(partial(moved, white(log_density, normal), tuning.leapfrogs), (0, None, 0))
 
-    def kept(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        w, key = carry
-        key, now = jax.random.split(key)
-        w, _, diverged = jax.vmap(lambda w, k: moved(whitened, tuning.leapfrogs, w, state.step, k))(
-            w, jax.random.split(now, tuning.chains)
-        )
-        return (w, key), (w, diverged)
+    def kept(chains: Place, drawn: Chance) -> tuple[Place, tuple[Array, Array]]:
+        chains, _, diverged = move(chains, state.step, drawn)
+        return chains, (chains.z, diverged)
 
-    (w, key), (path, diverged) = jax.lax.scan(kept, (state.w, jax.random.wrap_key_data(state.key)), None, length=tuning.samples)
-    points = state.normal.mode + jnp.swapaxes(path, 0, 1) @ state.normal.spread.T
-    unknown = jnp.full((), jnp.nan, w.dtype)
-    return state._replace(w=w, key=jax.random.key_data(key)), Draws(points, diverged.sum() * 1.0, unknown, unknown)
+    count, size = state.chains.z.shape
+    now, key = jax.random.split(jax.random.wrap_key_data(state.key))
+    drawn = chance(now, (tuning.samples, count), size, state.step.dtype)
+    chains, (path, diverged) = jax.lax.scan(kept, state.chains, drawn)
+    points = normal.mode.z + jnp.swapaxes(path, 0, 1) @ normal.spread.T
+    unknown = jnp.full((), jnp.nan, points.dtype)
+    state = state._replace(chains=chains, key=jax.random.key_data(key))
+    return state, Draws(points, diverged.sum() * 1.0, unknown, unknown)
 
 
 def hmc(tuning: Tuning) -> Engine:

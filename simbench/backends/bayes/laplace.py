@@ -38,12 +38,13 @@ def advance(pool: int, log_density: LogDensity, state: State) -> tuple[State, Dr
     ----------
     Vehtari and others 2024 (smoothing, k-hat); systematic resampling after Kitagawa 1996.
     """
-    normal, n = state.normal, state.normal.mode.shape[0]
+    normal = state.normal
+    mean, n = normal.mode.z, normal.mode.z.shape[0]
     normal_key, mixing_key, pick_key, order_key, key = jax.random.split(jax.random.wrap_key_data(state.key), 5)
-    w = jax.random.normal(normal_key, (pool, n), normal.mode.dtype)
+    w = jax.random.normal(normal_key, (pool, n), mean.dtype)
     mixing = jax.random.gamma(mixing_key, 0.5 * FREEDOM, (pool,), w.dtype) / (0.5 * FREEDOM)
     w = w / jnp.sqrt(mixing)[:, None]
-    points = normal.mode + w @ normal.spread.T
+    points = mean + w @ normal.spread.T
     proposal = -0.5 * (FREEDOM + n) * jnp.log1p((w**2).sum(axis=1) / FREEDOM)
     density = jax.lax.map(log_density, points, batch_size=64)
     log_weights = jnp.where(jnp.isfinite(density), density - proposal, -jnp.inf)

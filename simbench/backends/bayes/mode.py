@@ -1,4 +1,8 @@
-"""The highest point of a log density, and the normal approximation around it."""
+"""The highest point of a log density, and the normal approximation around it.
+
+Every loop evaluates the density at one place in its body only: it is the program text, not the
+arithmetic, that compilers take long over.
+"""
 
 from __future__ import annotations
 
@@ -21,72 +25,81 @@ POLISH = 10  #: steps of Newton's method, damped as by Levenberg and Marquardt
 LADDER = (0.0, 1e-4, 1e-2, 1e-1, 1.0, 10.0, 1e3)
 
 
+class Place(NamedTuple):
+    """A point and the log density there."""
+
+    z: Array  #: [n]
+    value: Array  #: []
+    slope: Array  #: [n]
+
+
 class Normal(NamedTuple):
     """A normal distribution: ``mode + spread w``, w standard normal."""
 
-    mode: Array  #: [n]
-    value: Array  #: log density at the mode
+    mode: Place
     factor: Array  #: [n, n] lower factor of the precision
     spread: Array  #: [n, n]
 
 
-def climb(log_density: LogDensity, starts: Array) -> tuple[Array, Array]:
-    """Points [K, n] that Adam reaches from starts [K, n], the rate falling to 0, and their values."""
-    slope = jax.vmap(jax.grad(log_density))
+def at(log_density: LogDensity, z: Array) -> Place:
+    """The density at z."""
+    return Place(z, *jax.value_and_grad(log_density)(z))
 
-    def step(carry: tuple[Array, Array, Array], i: Array) -> tuple[tuple[Array, Array, Array], None]:
-        z, first, second = carry
-        g = jnp.nan_to_num(slope(z))
+
+def climb(log_density: LogDensity, start: Array) -> Place:
+    """The highest place that Adam sees from a start [n], the rate falling to 0."""
+
+    def step(carry: tuple[Array, ...], i: Array) -> tuple[tuple[Array, ...], None]:
+        z, first, second, best = carry
+        here = at(log_density, z)
+        g = jnp.nan_to_num(here.slope)
         first, second = 0.9 * first + 0.1 * g, 0.99 * second + 0.01 * g**2
         rate = RATE * 0.5 * (1.0 + jnp.cos(jnp.pi * i / CLIMB))
         ahead = (first / (1.0 - 0.9 ** (i + 1))) / (jnp.sqrt(second / (1.0 - 0.99 ** (i + 1))) + 1e-8)
-        return (z + rate * ahead, first, second), None
+        return (z + rate * ahead, first, second, _kept(here.value > best.value, here, best)), None
 
-    nothing = jnp.zeros_like(starts)
-    (points, _, _), _ = jax.lax.scan(step, (starts, nothing, nothing), jnp.arange(CLIMB) * 1.0)
-    return points, jax.vmap(log_density)(points)
-
-
-def curvature(log_density: LogDensity, z: Array) -> Array:
-    """Minus the matrix of second derivatives [n, n]."""
-    raw = -jax.jacfwd(jax.grad(log_density))(z)
-    return 0.5 * (raw + raw.T)
+    nothing = jnp.zeros_like(start)
+    lowest = Place(start, jnp.full((), -jnp.inf, start.dtype), nothing)
+    (_, _, _, best), _ = jax.lax.scan(step, (start, nothing, nothing, lowest), jnp.arange(CLIMB) * 1.0)
+    return best
 
 
-def polish(log_density: LogDensity, z: Array) -> Array:
-    """The point that damped Newton steps from z reach; a step that does not climb is not taken."""
+def polished(log_density: LogDensity, start: Array) -> Normal:
+    """The normal distribution with the curvature of the highest place that damped Newton steps find from a start."""
+    unit = jnp.eye(len(start), dtype=start.dtype)
 
-    def step(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
-        z, value, damping = carry
-        slope, matrix = jax.grad(log_density)(z), curvature(log_density, z)
-        bends = cholesky(matrix + damping * jnp.eye(len(z), dtype=z.dtype))
-        upper = _inverse_upper(bends)
-        ahead = z + upper @ (upper.T @ slope)
-        there = log_density(ahead)
-        better = there > value  # False for NaN
-        z, value = jnp.where(better, ahead, z), jnp.where(better, there, value)
-        return (z, value, jnp.where(better, 0.1 * damping, 10.0 * damping + 1e-2)), None
+    def toward(z: Array) -> tuple[Array, Place]:  # the slope, to be differentiated, and all there is to know
+        here = at(log_density, z)
+        return here.slope, here
 
-    (z, _, _), _ = jax.lax.scan(step, (z, log_density(z), jnp.asarray(1e-3, z.dtype)), None, length=POLISH)
-    return z
+    def step(carry: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], None]:
+        z, best, damping = carry
+        raw, here = jax.jacfwd(toward, has_aux=True)(z)
+        better = here.value > best[0].value  # False for NaN
+        best = _kept(better, (here, -0.5 * (raw + raw.T)), best)
+        damping = jnp.where(better, 0.1 * damping, 10.0 * damping + 1e-2)
+        upper = _inverse_upper(cholesky(best[1] + damping * unit))
+        return (best[0].z + upper @ (upper.T @ best[0].slope), best, damping), None
 
-
-def around(log_density: LogDensity, z: Array) -> Normal:
-    """The normal distribution whose curvature is that of the density at z."""
-    matrix, unit = curvature(log_density, z), jnp.eye(len(z), dtype=z.dtype)
-    factors = cholesky(matrix + jnp.array(LADDER, z.dtype)[:, None, None] * unit)
+    lowest = Place(start, jnp.full((), -jnp.inf, start.dtype), jnp.zeros_like(start))
+    first = (start, (lowest, unit), jnp.asarray(1e-2, start.dtype))
+    (_, (mode, matrix), _), _ = jax.lax.scan(step, first, None, length=POLISH)
+    factors = cholesky(matrix + jnp.array(LADDER, start.dtype)[:, None, None] * unit)
     fine = jnp.isfinite(factors).all(axis=(1, 2))
     factor = jnp.where(fine.any(), factors[jnp.argmax(fine)], unit)
-    return Normal(z, log_density(z), factor, _inverse_upper(factor))
+    return Normal(mode, factor, _inverse_upper(factor))
+
+
+def _kept(which: Array, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda x, y: jnp.where(which, x, y), new, old)
 
 
 def _inverse_upper(factor: Array) -> Array:
     return solve_upper(factor, jnp.eye(factor.shape[-1], dtype=factor.dtype))
 
 
-def found(log_density: LogDensity, size: int, key: Array, dtype: Any) -> tuple[Normal, Array]:
-    """The normal approximation at the best of several climbs, and where all of them ended [K, n]."""
+def found(log_density: LogDensity, size: int, key: Array, dtype: Any) -> tuple[Normal, Place]:
+    """The normal approximation at the best of several climbs, and where all of them ended [K, ...]."""
     starts = jax.random.uniform(key, (STARTS, size), dtype, -1.0, 1.0)
-    points, values = climb(log_density, starts)
-    best = points[jnp.argmax(jnp.where(jnp.isfinite(values), values, -jnp.inf))]
-    return around(log_density, polish(log_density, best)), points
+    ends = jax.vmap(lambda start: climb(log_density, start))(starts)
+    return polished(log_density, ends.z[jnp.argmax(ends.value)]), ends

@@ -4,8 +4,8 @@
 
 The input holds `panel` and `points` as standard.py writes them. The output holds `log_prior`: for each parameter the
 log density summed over its entries [points], by constrained value and without a Jacobian; `kpi` [T] as the library
-scales it; at the first five points `mean` [5, T] of that KPI and `beta` [5, C], the coefficients that the returns imply;
-`versions`.
+scales it; of the first five points `mean` [5, T], the mean of that KPI, and `beta` [5, C], the coefficients that the
+returns imply; `versions`.
 """
 
 from __future__ import annotations

@@ -87,20 +87,14 @@ def jax_backend(
 
     program = jax.jit(jax.vmap(lane) if together else in_turn)
 
-    def answer(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
-        if len(briefs) != len(keys):
-            raise BadInput(name, f"{len(briefs)} briefs and {len(keys)} keys", "one key a brief")
-        replies: list[Answers | Failure | None] = [None] * len(briefs)
-        for members in by_shape(briefs).values():
-            batch = stack([briefs[i] for i in members])
-            answers = in_blocks(program, (np.stack([keys[i] for i in members]), batch), block, precision)
-            for row, i in enumerate(members):
-                replies[i] = checked(briefs[i], one(answers, row))
-        return [reply for reply in replies if reply is not None]
+    def ask(keys: Array, batch: Brief) -> list[Answers | Failure]:
+        answers = in_blocks(program, (keys, batch), block, precision)
+        return [one(answers, row) for row in range(len(keys))]
 
     return Backend(
-        name, version, dict(config or {}), answer, block, supports, frozenset(tags), frozenset(handles), precision
-    )
+        name, version, dict(config or {}), served(name, ask), block, supports, frozenset(tags), frozenset(handles),
+        precision,
+    )  # fmt: skip
 
 
 def python_backend(
@@ -143,6 +137,27 @@ def python_backend(
         return [ask(key, brief) for key, brief in zip(keys, briefs, strict=True)]
 
     return Backend(name, version, dict(config or {}), answer, 1, supports, frozenset(tags), frozenset(handles))
+
+
+def served(name: str, ask: Callable[[Array, Brief], Sequence[Answers | Failure]]) -> Callable[..., Any]:
+    """The verb of a backend that is asked about briefs of one shape at a time.
+
+    Parameters
+    ----------
+    ask : callable
+        (keys [R, 2], briefs with a leading axis R) -> R replies; each is checked before it is handed on.
+    """
+
+    def answer(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
+        if len(briefs) != len(keys):
+            raise BadInput(name, f"{len(briefs)} briefs and {len(keys)} keys", "one key a brief")
+        replies: dict[int, Answers | Failure] = {}
+        for members in by_shape(briefs).values():
+            told = ask(np.stack([keys[i] for i in members]), stack([briefs[i] for i in members]))
+            replies |= {i: checked(briefs[i], reply) for i, reply in zip(members, told, strict=True)}
+        return [replies[i] for i in range(len(briefs))]
+
+    return answer
 
 
 def by_shape(briefs: Sequence[Brief]) -> dict[Any, list[int]]:

@@ -17,12 +17,21 @@ from simbench.backends.contender import Contender, configured
 from simbench.backends.loading import contender_of, from_file, from_plugin, function_code, plugins
 from simbench.errors import BadInput
 
+#: Bayesian models, each by each engine; `numpyro-nuts` is the national model by the third.
+PAIRS = tuple(
+    f"{model}-{way}"
+    for model in ("national", "robust", "time-varying", "geo-hierarchical", "pymc-marketing-style", "meridian-style")
+    for way in ("hmc", "laplace", "nuts")
+    if (model, way) != ("national", "nuts")
+)
 #: simbench's own contenders: name -> where its Contender is. Imported on first use.
 NATIVE: dict[str, str] = {
-    "numpyro-nuts": "simbench.backends.nuts:NUMPYRO_NUTS",
+    "numpyro-nuts": "simbench.backends.bayes.pairs:NUMPYRO_NUTS",
+    **{name: f"simbench.backends.bayes.pairs:{name.replace('-', '_').upper()}" for name in PAIRS},
+    "national-auto": "simbench.backends.bayes.pairs:NATIONAL_AUTO",
     "robyn-style": "simbench.backends.robyn:ROBYN_STYLE",
     "ols": "simbench.backends.baselines:OLS",
-    "prior-only": "simbench.backends.prior_only:PRIOR_ONLY",
+    "prior-only": "simbench.backends.bayes.pairs:PRIOR_ONLY",
     "spend-share": "simbench.backends.baselines:SPEND_SHARE",
     "seasonal-naive": "simbench.backends.naive:SEASONAL_NAIVE",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -34,8 +35,10 @@ class Structure(NamedTuple):
     people: Array  #: [Gp] how the errors of a national model are spread
 
 
-def structure_of(model: Model, key: Array, points: Array, data: Data, brief: Brief) -> Structure:
-    """The structure of posterior points [D, n]; what was integrated out is drawn.
+def structure_of(
+    model: Model, key: Array, points: Array, data: Data, brief: Brief, linear: Callable[..., Any] = density.linear_draw
+) -> Structure:
+    """The structure of points [D, n]; what was integrated out is drawn: by `linear`, given the data or beforehand.
 
     A national model on a geo panel: the base is spread by population, a channel's curve is shrunk to the geo's
     share of its spend.
@@ -46,7 +49,7 @@ def structure_of(model: Model, key: Array, points: Array, data: Data, brief: Bri
 
     def one(key: Array, z: Array) -> tuple[Any, ...]:
         parameters = density.placed(model, z, data)
-        plain, block = density.linear_draw(model, key, parameters, data)
+        plain, block = linear(model, key, parameters, data)
         curve = density.curves(model, parameters, data)
         unit = density.amplitudes(model, parameters, data, curve)
         own, sd = density.effects(model, parameters, data)

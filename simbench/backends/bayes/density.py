@@ -17,6 +17,7 @@ from simbench.backends.bayes.data import Data
 from simbench.backends.bayes.linear import cholesky, solve_lower, solve_upper
 from simbench.backends.bayes.model import Model, Parameter, counts, size
 from simbench.backends.bayes.prior import Prior
+from simbench.backends.bayes.random import normals
 from simbench.transforms import TINY, kernel, saturate
 
 Array = Any
@@ -270,6 +271,16 @@ def linear_draw(model: Model, key: Array, parameters: Parameters, data: Data) ->
         plain = jnp.broadcast_to(parameters["plain"], data.size.shape)
         return plain, jnp.zeros((plain.shape[0], 0), plain.dtype)
     mean, factor, _ = linear_given(model, parameters, data)
-    normal = jax.random.normal(key, mean.shape, mean.dtype)
+    normal = normals(key, mean.shape, mean.dtype)
     drawn = mean + solve_upper(factor, normal[..., None])[..., 0]
+    return drawn[:, :axes], drawn[:, axes:]
+
+
+def linear_prior(model: Model, key: Array, parameters: Parameters, data: Data) -> tuple[Array, Array]:
+    """What :func:`linear_draw` gives, drawn before any KPI is seen."""
+    geos, axes = data.size.shape
+    if not model.collapsed:
+        return linear_draw(model, key, parameters, data)
+    blocked = data.worth.shape[1] if model.free is not None or model.geos else 0
+    drawn = normals(key, (geos, axes + blocked), data.kpi.dtype)
     return drawn[:, :axes], drawn[:, axes:]

@@ -31,7 +31,7 @@ def chains_agree(x: Array) -> tuple[Array, Array]:
     autocovariance = jnp.fft.irfft(power, n=2 * half, axis=1)[:, :half].mean(axis=0) / half
     within = x.var(axis=1, ddof=1).mean(axis=0)
     total = within * (half - 1) / half + x.mean(axis=1).var(axis=0, ddof=1)
-    still = total <= 0
+    still = (x == x[:1, :1]).all(axis=(0, 1))  # exactly: the variance of a constant may be a rounding error
     safe = jnp.where(still, 1.0, total)
     correlation = (1.0 - (within - autocovariance) / safe).at[0].set(1.0)
     pairs = correlation[: half - half % 2].reshape(half // 2, 2, -1).sum(axis=1)
@@ -39,7 +39,7 @@ def chains_agree(x: Array) -> tuple[Array, Array]:
     time = -1.0 + 2.0 * (pairs[0] + falling.sum(axis=0))
     # antithetic chains know more than independent draws; Stan's cap keeps chance from promising too much
     time = jnp.maximum(time, 1.0 / jnp.log10(jnp.maximum(x.shape[0] * half, 10.0)))
-    rhat = jnp.sqrt(safe / jnp.where(within > 0, within, safe))
+    rhat = jnp.sqrt(safe / within)  # infinite where chains are stuck apart
     return jnp.where(still, 1.0, rhat), jnp.where(still, 1.0, x.shape[0] * half / time)
 
 

@@ -14,20 +14,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simbench.backends.base import Backend, Key, by_shape, everything
+from simbench.backends.base import Backend, everything, served
 from simbench.backends.bayes import density
 from simbench.backends.bayes.answers import answer_structure, structure_of
 from simbench.backends.bayes.data import Data, data_of
 from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
 from simbench.backends.bayes.engine import Draws, Engine
 from simbench.backends.bayes.model import Model
-from simbench.backends.replies import checked
 from simbench.blocks import in_blocks, take
-from simbench.briefs import one, stack
-from simbench.errors import BadInput
+from simbench.briefs import one
 from simbench.records import Answers, Brief, Diagnostics, Failure
 
 Array = Any
+
+
+LOST = "the posterior has no finite draws: look for series that are constant, or far beyond the scale of the others"
 
 
 class Programs(NamedTuple):
@@ -194,39 +195,52 @@ def bayes_backend(
     def ask(keys: Array, briefs: Brief) -> list[Answers | Failure]:
         fit = fitted(stages, engine, keys, briefs, lanes, precision)
         told = [diagnostics_of(engine, fit, i) for i in range(len(keys))]
-        wanted = briefs.questions.sizes.draws
-        chosen = [evenly(points, wanted) for points in fit.points]
-        lost = {i: Failure("nonfinite", "the posterior has no finite draws: look for series that are constant or "
-                           "far beyond the scale of the others") for i, x in enumerate(chosen) if not np.isfinite(x).all()}  # fmt: skip
-        if strict:
-            lost |= {
-                i: Failure("unconverged", f"k-hat {d.khat_max:.2f}, R-hat {d.rhat_max:.3f}, ESS {d.ess_min:.0f}")
-                for i, d in enumerate(told) if i not in lost and not d.converged
-            }  # fmt: skip
-        left = [i for i in range(len(keys)) if i not in lost]
-        replies: list[Answers | Failure] = [lost.get(i, Failure("error", "not answered")) for i in range(len(keys))]
+        chosen = [evenly(points, briefs.questions.sizes.draws) for points in fit.points]
+        replies: dict[int, Answers | Failure] = {}
+        for i, points in enumerate(chosen):
+            if not np.isfinite(points).all():
+                replies[i] = Failure("nonfinite", LOST)
+            elif strict and not told[i].converged:
+                replies[i] = Failure("unconverged", f"k-hat {told[i].khat_max:.2f}, R-hat {told[i].rhat_max:.3f}")
+        left = [i for i in range(len(keys)) if i not in replies]
         if left:
-            own, brief = keys[left], take(briefs, left)
-            inner = (_spun(own, 1), np.stack([chosen[i] for i in left]), take(fit.data, left), brief)
+            brief, points = take(briefs, left), np.stack([chosen[i] for i in left])
+            inner = (spun(keys[left], 1), points, take(fit.data, left), brief)
             structures = in_blocks(stages.structure, inner, min(lanes, block), precision)
-            answers = in_blocks(partial(answer, model.curve), (_spun(own, 2), structures, brief), 1, precision)
-            for row, i in enumerate(left):
-                replies[i] = one(answers, row)._replace(diagnostics=told[i])
-        return replies
+            answers = answered(model, keys[left], structures, brief, precision)
+            replies |= {i: each._replace(diagnostics=told[i]) for i, each in zip(left, answers, strict=True)}
+        return [replies[i] for i in range(len(keys))]
 
-    def respond(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
-        if len(briefs) != len(keys):
-            raise BadInput(name, f"{len(briefs)} briefs and {len(keys)} keys", "one key a brief")
-        replies: list[Answers | Failure] = [Failure("error", "not asked")] * len(briefs)
-        for members in by_shape(briefs).values():
-            came = ask(np.stack([keys[i] for i in members]), stack([briefs[i] for i in members]))
-            for i, reply in zip(members, came, strict=True):
-                replies[i] = checked(briefs[i], reply)
-        return replies
-
-    return Backend(name, "1", {}, respond, block, supports, frozenset(tags), frozenset(handles), precision)
+    return Backend(
+        name, "1", {}, served(name, ask), block, supports, frozenset(tags), frozenset(handles), precision
+    )  # fmt: skip
 
 
-def _spun(keys: Array, stage: int) -> Array:
+def prior_backend(name: str, model: Model, *, block: int, precision: str, handles: Sequence[str] = ()) -> Backend:
+    """A model before it has seen any KPI but its scale; the forecast is the prior predictive."""
+
+    def draw(key: Array, brief: Brief) -> Any:
+        data = data_of(brief, model)
+        point_key, linear_key = jax.random.split(jax.random.wrap_key_data(key))
+        points = density.prior_points(model, point_key, data, brief.questions.sizes.draws)
+        return structure_of(model, linear_key, points, data, brief, density.linear_prior)
+
+    program = _over_worlds(draw, False)
+
+    def ask(keys: Array, briefs: Brief) -> list[Answers]:
+        structures = in_blocks(program, (spun(keys, 1), briefs), block, precision)
+        return answered(model, keys, structures, briefs, precision)
+
+    tags = frozenset(("native", "fast"))
+    return Backend(name, "1", {}, served(name, ask), block, everything, tags, frozenset(handles), precision)
+
+
+def answered(model: Model, keys: Array, structures: Any, briefs: Brief, precision: str) -> list[Answers]:
+    """Answers of structures, world by world."""
+    answers = in_blocks(partial(answer, model.curve), (spun(keys, 2), structures, briefs), 1, precision)
+    return [one(answers, row) for row in range(len(keys))]
+
+
+def spun(keys: Array, stage: int) -> Array:
     """Keys [R, 2] of another stage of the same cells."""
     return np.asarray(keys) ^ np.array([0, stage], dtype=np.uint32)

@@ -15,10 +15,13 @@ import jax.numpy as jnp
 from simbench.backends.bayes import mode
 from simbench.backends.bayes.engine import Draws, Engine
 from simbench.backends.bayes.mode import LogDensity, Normal, Place, at
+from simbench.backends.bayes.random import normals, uniforms
 
 Array = Any
 #: Error of the energy above which a trajectory counts as divergent (Stan).
 DIVERGENT = 1000.0
+#: What the curvature at the mode weighs, in draws, against the width that chains have seen.
+PRIOR_DRAWS = 10.0
 
 
 class Tuning(NamedTuple):
@@ -38,7 +41,7 @@ class State(NamedTuple):
 
     normal: Normal
     chains: Place  #: [K, ...] in whitened points w: z = mode + spread w
-    step: Array  #: []
+    step: Array  #: [n] of each direction of w
     key: Array  #: its data
 
 
@@ -53,8 +56,8 @@ class Chance(NamedTuple):
 def chance(key: Array, shape: tuple[int, ...], size: int, dtype: Any) -> Chance:
     """Random numbers of trajectories [...]."""
     momentum_key, uniform_key = jax.random.split(key)
-    jitter, threshold = jax.random.uniform(uniform_key, (2, *shape), dtype)
-    return Chance(jax.random.normal(momentum_key, (*shape, size), dtype), 0.7 + 0.6 * jitter, threshold)
+    jitter, threshold = uniforms(uniform_key, (2, *shape), dtype)
+    return Chance(normals(momentum_key, (*shape, size), dtype), 0.7 + 0.6 * jitter, threshold)
 
 
 def moved(
@@ -83,7 +86,7 @@ def moved(
 
 
 def begin(tuning: Tuning, log_density: LogDensity, size: int, key: Array, dtype: Any) -> State:
-    """Chains that start where the climbs ended, their step size adapted.
+    """Chains that start where the climbs ended, their steps adapted: first to one width, then to that of each axis.
 
     A climb that found another mode starts there, and R-hat will tell; one that got lost starts at the mode.
 
@@ -98,23 +101,33 @@ def begin(tuning: Tuning, log_density: LogDensity, size: int, key: Array, dtype:
     ends = jax.tree.map(lambda x, y: jnp.where(sound.reshape(-1, *(1,) * y.ndim), x, y), ends, normal.mode)
     chains = Place((ends.z - normal.mode.z) @ normal.factor, ends.value, ends.slope @ normal.spread)
     move = jax.vmap(partial(moved, white(log_density, normal), tuning.leapfrogs), (0, None, 0))
-    first = jnp.asarray(1.2 * size**-0.25, dtype)
+    first, zero = jnp.asarray(1.2 * size**-0.25, dtype), jnp.zeros((), dtype)
+    half = tuning.warmup // 2
+    steps = jnp.arange(1, half + 1).astype(dtype)
 
-    def warm(carry: tuple[Any, ...], now: tuple[Array, Chance]) -> tuple[tuple[Any, ...], None]:
-        chains, step, error, average = carry
-        i, drawn = now
-        chains, accept, _ = move(chains, step, drawn)
-        error = (1.0 - 1.0 / (i + 10.0)) * error + (tuning.accept - accept.mean()) / (i + 10.0)
-        log_step = jnp.log(10.0 * first) - jnp.sqrt(i) / 0.05 * error
-        share = i**-0.75
-        average = share * log_step + (1.0 - share) * average
-        return (chains, jnp.exp(log_step), error, average), None
+    def adapted(carry: tuple[Place, Array], drawn: Chance) -> tuple[tuple[Place, Array], Array]:
+        chains, width = carry
 
-    zero = jnp.zeros((), dtype)
-    steps = jnp.arange(1, tuning.warmup + 1).astype(dtype)
-    drawn = chance(warm_key, (tuning.warmup, tuning.chains), size, dtype)
-    (chains, _, _, average), _ = jax.lax.scan(warm, (chains, first, zero, zero), (steps, drawn))
-    return State(normal, chains, jnp.exp(average), jax.random.key_data(key))
+        def warm(carry: tuple[Any, ...], now: tuple[Array, Chance]) -> tuple[tuple[Any, ...], Array]:
+            chains, step, error, average = carry
+            i, drawn = now
+            chains, accept, _ = move(chains, step * width, drawn)
+            error = (1.0 - 1.0 / (i + 10.0)) * error + (tuning.accept - accept.mean()) / (i + 10.0)
+            log_step = jnp.log(10.0 * first) - jnp.sqrt(i) / 0.05 * error
+            share = i**-0.75
+            average = share * log_step + (1.0 - share) * average
+            return (chains, jnp.exp(log_step), error, average), chains.z
+
+        (chains, _, _, average), path = jax.lax.scan(warm, (chains, first, zero, zero), (steps, drawn))
+        settled = path[half // 3 :]
+        count = settled.shape[0] * tuning.chains
+        # shrunk towards the width at the mode, as Stan does
+        seen = jnp.sqrt((count * settled.var(axis=(0, 1)) + PRIOR_DRAWS) / (count + PRIOR_DRAWS))
+        return (chains, seen), jnp.exp(average) * width
+
+    drawn = chance(warm_key, (2, half, tuning.chains), size, dtype)
+    (chains, _), step = jax.lax.scan(adapted, (chains, jnp.ones(size, dtype)), drawn)
+    return State(normal, chains, step[-1], jax.random.key_data(key))
 
 
 def white(log_density: LogDensity, normal: Normal) -> LogDensity:

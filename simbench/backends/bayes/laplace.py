@@ -11,6 +11,7 @@ from simbench.backends.bayes import mode
 from simbench.backends.bayes.diagnose import smoothed
 from simbench.backends.bayes.engine import Draws, Engine
 from simbench.backends.bayes.mode import LogDensity, Normal
+from simbench.backends.bayes.random import normals
 
 Array = Any
 FREEDOM = 7.0  #: of the proposal: tails a little heavier than normal
@@ -41,7 +42,7 @@ def advance(pool: int, log_density: LogDensity, state: State) -> tuple[State, Dr
     normal = state.normal
     mean, n = normal.mode.z, normal.mode.z.shape[0]
     normal_key, mixing_key, pick_key, order_key, key = jax.random.split(jax.random.wrap_key_data(state.key), 5)
-    w = jax.random.normal(normal_key, (pool, n), mean.dtype)
+    w = normals(normal_key, (pool, n), mean.dtype)
     mixing = jax.random.gamma(mixing_key, 0.5 * FREEDOM, (pool,), w.dtype) / (0.5 * FREEDOM)
     w = w / jnp.sqrt(mixing)[:, None]
     points = mean + w @ normal.spread.T

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from simbench.backends.base import Backend
 from simbench.backends.bayes.engine import Engine
-from simbench.backends.bayes.fit import bayes_backend
+from simbench.backends.bayes.fit import bayes_backend, prior_backend
 from simbench.backends.bayes.models import MODELS
 from simbench.backends.contender import Contender, Option
 
@@ -20,7 +20,7 @@ class Way(NamedTuple):
     options: tuple[Option, ...]
     block: int  #: cells a call
     lanes: int  #: worlds side by side in one program
-    tags: tuple[str, ...]
+    fast: tuple[str, ...]  #: models that a run asks unless told otherwise, by this way
 
 
 WAYS: dict[str, Way] = {
@@ -29,14 +29,14 @@ WAYS: dict[str, Way] = {
         (
             Option("chains", 4, "independent chains", "chains", low=2, high=64),
             Option("warmup", 100, "steps of each chain that adapt and are thrown away", "steps", low=20),
-            Option("samples", 250, "steps of each chain that are kept, a round", "steps", low=10),
+            Option("samples", 200, "steps of each chain that are kept, a round", "steps", low=10),
             Option("rounds", 4, "rounds at most, until R-hat and effective draws are good enough", low=1, high=100),
             Option("ess", 400.0, "effective draws of every return that are enough", "draws", low=1.0),
-            Option("leapfrogs", 5, "steps of a trajectory", "steps", low=1, high=1000),
+            Option("leapfrogs", 6, "steps of a trajectory", "steps", low=1, high=1000),
             Option("accept", 0.8, "acceptance that the step size is adapted to", low=0.5, high=0.99),
             PRECISION,
         ),
-        32, 8, ("native", "bayesian", "fast"),
+        32, 8, tuple(MODELS),
     ),
     "laplace": Way(
         "by importance sampling around the mode, many worlds at once",
@@ -45,7 +45,7 @@ WAYS: dict[str, Way] = {
             Option("strict", False, "a k-hat above 0.7 is a failure, so that first_ok asks the next"),
             PRECISION,
         ),
-        32, 8, ("native", "bayesian", "fast"),
+        32, 8, ("national",),
     ),
     "nuts": Way(
         "by the no-U-turn sampler of NumPyro",
@@ -55,7 +55,7 @@ WAYS: dict[str, Way] = {
             Option("samples", 250, "steps of each chain that are kept", "steps", low=4),
             Option("target_accept", 0.8, "acceptance aimed at", source="Stan", low=0.5, high=0.999),
         ),
-        1, 1, ("native", "bayesian"),
+        1, 1, (),
     ),
 }  # fmt: skip
 
@@ -86,18 +86,61 @@ def pair(model: str, way: str, name: str = "") -> Contender:
         made = entry.make(**{option.name: options[option.name] for option in entry.options})
         # many geos fill the cache alone
         lanes = 1 if made.geos else own.lanes
+        tags = ("native", "bayesian", *(("fast",) if model in own.fast else ()))
         return bayes_backend(
             name, made, engine_of(way, **chosen), block=own.block, lanes=lanes, precision=precision, strict=strict,
-            supports=entry.supports, tags=own.tags, handles=entry.handles,
+            supports=entry.supports, tags=tags, handles=entry.handles,
         )  # fmt: skip
 
     return Contender(name, f"{entry.title}; {own.title}", make, (*own.options, *entry.options), entry.source, entry.answers)
+
+
+def _prior_only(precision: str, **options: Any) -> Backend:
+    model = MODELS["national"]
+    return prior_backend("prior-only", model.make(**options), block=8, precision=precision, handles=model.handles)
+
+
+def _national_auto(**options: Any) -> Backend:
+    # combine knows the registry, which knows this module
+    from simbench.backends.combine import first_ok
+    from simbench.backends.contender import configured
+
+    def member(way: str, **more: Any) -> Backend:
+        known = {option.name for option in (*WAYS[way].options, *MODELS["national"].options)}
+        return configured(pair("national", way), {k: v for k, v in options.items() if k in known} | more)
+
+    made = first_ok(member("laplace", strict=True), member("hmc"))
+    return made._replace(tags=made.tags - {"fast"})
+
+
+PRIOR_ONLY = Contender(
+    "prior-only",
+    "the national Bayesian model without looking at the KPI: a reference, not a rival",
+    _prior_only,
+    (PRECISION, *MODELS["national"].options),
+    MODELS["national"].source,
+    MODELS["national"].answers,
+)
+NATIONAL_AUTO = Contender(
+    "national-auto",
+    "the national Bayesian model: importance sampling around the mode where k-hat trusts it, else by chains",
+    _national_auto,
+    (*(option for option in WAYS["laplace"].options if option.name == "pool"), *WAYS["hmc"].options, *MODELS["national"].options),
+    MODELS["national"].source,
+    MODELS["national"].answers,
+)
+NUMPYRO_NUTS = pair("national", "nuts", "numpyro-nuts")
 
 
 def __getattr__(name: str) -> Contender:
     """The contender of a pair by its name in capitals, such as ``NATIONAL_HMC``."""
     for model in MODELS:
         for way in WAYS:
-            if name == f"{model}-{way}".replace("-", "_").upper():
+            if name == constant(model, way):
                 return pair(model, way)
     raise AttributeError(name)
+
+
+def constant(model: str, way: str) -> str:
+    """The name under which a pair is found in this module."""
+    return f"{model}-{way}".replace("-", "_").upper()

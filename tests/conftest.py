@@ -1,7 +1,8 @@
-"""Settings of every test: a compile cache that a second run finds warm, and reproducible properties."""
+"""Settings of every test: one thread, a compile cache that a second run finds warm, reproducible properties."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +10,8 @@ import jax
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# XLA's own pool: LAPACK under vmap has hung with several threads. Cores stay free: hosts choose theirs among them.
+os.environ["NPROC"] = "1"
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

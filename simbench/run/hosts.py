@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from simbench import ids
+from simbench.run.pulse import Pulse
 
-#: Libraries that would start a thread a core: a host has one core.
+#: Libraries that would start a thread a core: a host has one core. NPROC is read by XLA.
 ONE_THREAD = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NPROC",
 )  # fmt: skip
 
 #: Every message: this mark, its number, its length, its bytes.
@@ -150,6 +152,13 @@ class Broken(Exception):
         super().__init__(detail)
 
 
+class Hung(Broken):
+    """A host that has fallen asleep over what it was asked."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("timeout", f"its process hangs: no answer, and no CPU time used for {seconds:g} s")
+
+
 class Host:
     """A process in a session of its own that runs simbench/run/worker.py and answers messages.
 
@@ -205,20 +214,21 @@ class Host:
         while not self._taken:
             self._step(until, START)
 
-    def ask(self, message: bytes, seconds: float) -> bytes:
-        """Send a message and wait for the reply.
+    def ask(self, message: bytes, seconds: float, sleep: float | None = None) -> bytes:
+        """Send a message and wait for the reply, `sleep` seconds at most while the host does nothing.
 
         Raises
         ------
         Broken
-            If there is none in time, it is nonsense, or the process ended.
+            If there is none in time, it is nonsense, or the process ended; `Hung` if it sleeps for too long.
         """
         self._number, self._taken = self._number + 1, False
         self._log.clear()
         self._left = memoryview(HEADER.pack(MARK, self._number, len(message)) + message)
         self._ready.register(self._requests, selectors.EVENT_WRITE)
         until = time.monotonic() + seconds
-        while (reply := self._step(until, seconds)) is None:
+        pulse = None if sleep is None else Pulse(self.process.pid, sleep)
+        while (reply := self._step(until, seconds, pulse)) is None:
             pass
         return reply
 
@@ -254,11 +264,14 @@ class Host:
             os.close(end)
         return log
 
-    def _step(self, until: float, seconds: float) -> bytes | None:
+    def _step(self, until: float, seconds: float, pulse: Pulse | None = None) -> bytes | None:
         """Move what can be moved; the reply once it is there in full."""
-        events = self._ready.select(max(0.0, until - time.monotonic()))
+        wake = until if pulse is None else min(until, pulse.due())
+        events = self._ready.select(max(0.0, wake - time.monotonic()))
         if time.monotonic() >= until:
             raise Broken("timeout", f"no answer within {seconds:g} s")
+        if pulse is not None and not events and pulse.hung():
+            raise Hung(pulse.limit)
         for key, _ in events:
             if key.fd == self._noise:
                 self._listen_to_noise()

@@ -1,8 +1,11 @@
 """Hosts watched: whatever a contender does, every cell gets exactly one outcome and the run goes on.
 
 A thread a slot drives one host process at a time (:mod:`simbench.run.hosts`). A batch is asked in
-pieces, so that several slots share it; a piece that ends its host, hangs or answers nonsense is
-asked again cell by cell, and a cell that does so alone is a `Failure`: a result, not retried.
+pieces, so that several slots share it; a piece that ends its host, takes too long or answers nonsense
+is asked again cell by cell, and a cell that does so alone is a `Failure`: a result, not retried.
+A host of simbench's own contenders, which compute and never wait, is watched: one that sleeps over a
+piece has hung. That is no cell's doing, so the piece is asked once more, whole, in a fresh process;
+if this sleeps too, its cells are failures.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from simbench.codec import pack, unpack
 from simbench.errors import BadInput
 from simbench.records import REASONS, Answers, Brief, Cost, Failure
 from simbench.run import hosts
-from simbench.run.hosts import Broken, Host
+from simbench.run.hosts import Broken, Host, Hung
 
 Array = Any
 
@@ -37,6 +40,8 @@ SHORT_LOG = 2000
 ATTEMPTS = 3
 #: Cells asked for at once, at most.
 MOST = 256
+#: What a failure adds where the piece has been asked twice.
+TWICE = "; the same when asked again in a fresh process. `simbench inspect` shows where it waits"
 #: A host whose memory is so many times what it was at first has grown.
 GROWN = 1.25
 
@@ -49,6 +54,7 @@ class Limits(NamedTuple):
     cells: int = 500  #: a host that has answered so many, and grown, is replaced
     first: float = 300.0  #: extra seconds where there is something to import or to compile
     grace: float = 5.0  #: seconds between asking a process to end and ending it
+    sleep: float = 30.0  #: seconds without CPU time after which a host of simbench's own contenders hangs
 
 
 class Done(NamedTuple):
@@ -235,29 +241,32 @@ class Supervisor:
         left = sum(len(work) for work in self._works if work.spec == spec)
         return spec not in self._pace or left * self._pace[spec] > self._price[spec]
 
-    def _advance(self, slot: Slot, work: Work) -> None:
-        """Ask about one piece of a batch and tell what came of it."""
+    def _advance(self, slot: Slot, work: Work, again: list[int] | None = None) -> None:
+        """Ask about one piece of a batch, or `again` about one that hung, and tell what came of it."""
         slot.began = time.monotonic()
-        positions: list[int] = []
+        positions = again or []
         if work.spec in self._unmade:
-            self._fail(work, self._take(work, len(work)), self._unmade[work.spec])
+            self._fail(work, positions + self._take(work, len(work)), self._unmade[work.spec])
             return
         try:
             self._make(slot, work)
-            positions = self._take(work, self._piece(slot, work))
+            positions = positions or self._take(work, self._piece(slot, work))
             if positions:  # else other slots were quicker
                 self._ask(slot, work, positions)
                 slot.lost = 0
         except Broken as broken:
             seconds, log = time.monotonic() - slot.began, slot.end(self._limits.grace)
-            failure = Failure(broken.reason, broken.detail)
-            if not broken.taken and slot.lost < ATTEMPTS:  # it died before it was asked
+            hung = isinstance(broken, Hung)
+            failure = Failure(broken.reason, broken.detail + TWICE * hung)
+            if hung and positions != again:  # the same once more in a fresh process: this slot has no host now
+                self._advance(slot, work, positions)
+            elif not broken.taken and slot.lost < ATTEMPTS:  # it died before it was asked
                 slot.lost += 1
                 self._put_back(work, positions)
             elif not positions:
                 self._unmade[work.spec] = failure
                 self._fail(work, self._take(work, len(work)), failure, seconds, log)
-            elif len(positions) > 1:  # whose fault was it?
+            elif len(positions) > 1 and not hung:  # whose fault was it?
                 self._put_back(work, positions)
             else:
                 self._fail(work, positions, failure, seconds, log)
@@ -343,8 +352,10 @@ class Supervisor:
         """Send a request and read the reply; raises Broken."""
         assert slot.host is not None
         message = pack({**request, "seconds": seconds + self._limits.grace + 1.0})
+        # a foreigner may wait for a service, and a CPU for another device: only the clock tells that these hang
+        computes = slot.company == "" and jax.default_backend() == "cpu"
         try:
-            reply = unpack(slot.host.ask(message, seconds))
+            reply = unpack(slot.host.ask(message, seconds, self._limits.sleep if computes else None))
         except BadInput as error:
             raise Broken("error", f"the host answered nonsense: {error}") from None
         if not isinstance(reply, dict):

@@ -114,6 +114,18 @@ FAULTS = (
         (("run/results.py", 'keep = [i for i, r in enumerate(group["replicates"]) if r in replicates]', 'keep = list(range(len(group["replicates"])))'),),
     ),
     Fault(
+        "a hang not noticed", "tests/run/test_hangs.py::test_who_sleeps_twice_is_a_failure_that_says_where",
+        (("run/hosts.py", "if pulse is not None and not events and pulse.hung():", "if pulse is not None and not events and pulse.hung() and not pulse.limit:"),),
+    ),
+    Fault(
+        "what hung is not asked again", "tests/run/test_hangs.py::test_what_hung_once_is_asked_again_whole_in_a_fresh_process[1]",
+        (("run/supervisor.py", "if hung and positions != again:", "if hung and positions == again:"),),
+    ),
+    Fault(
+        "whoever waits for a service taken as hung", "tests/run/test_hangs.py::test_a_strangers_wait_is_no_hang",
+        (("run/supervisor.py", 'computes = slot.company == "" and', "computes ="),),
+    ),
+    Fault(
         "an oracle that imports the code it checks", "tests/oracle/test_oracle_alone.py::test_nothing_of_simbench_but_the_reader[formulas.py]",
         (("../tests/oracle/formulas.py", "\nimport numpy as np\n", "\nimport numpy as np\n\nfrom simbench import transforms  # noqa: F401\n"),),
     ),

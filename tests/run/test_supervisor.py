@@ -235,7 +235,8 @@ def test_a_hosts_own_settings(tmp_path, monkeypatch):
     file.write_text(
         "import os, resource, simbench, module_of_the_driver\n"
         "def tells(key, brief):\n"
-        "    print(simbench.__file__, os.environ['OMP_NUM_THREADS'], os.environ.get('PYTHONPATH'),\n"
+        "    threads = os.environ['OMP_NUM_THREADS'] + os.environ['NPROC']\n"
+        "    print(simbench.__file__, threads, os.environ.get('PYTHONPATH'),\n"
         "          len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1,\n"
         "          resource.getrlimit(resource.RLIMIT_CORE)[0], resource.getrlimit(resource.RLIMIT_AS)[0], sep='|')\n"
         "    return {'plan_value': [[0.0] * len(brief.questions.plans)]}\n"
@@ -245,7 +246,7 @@ def test_a_hosts_own_settings(tmp_path, monkeypatch):
         (done,) = supervisor.outcomes()
     where, threads, path, core_count, dump, space = done.log.strip().split("|")
     assert Path(where) == ROOT / "simbench" / "__init__.py"
-    assert (threads, core_count, dump) == ("1", "1", "0") and path == str(os.environ.get("PYTHONPATH"))
+    assert (threads, core_count, dump) == ("11", "1", "0") and path == str(os.environ.get("PYTHONPATH"))
     if sys.platform == "linux":
         assert LIMITS.memory < int(space) < 4 * LIMITS.memory
 

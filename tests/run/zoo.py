@@ -10,9 +10,11 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
+from simbench.backends.base import Backend, everything
 from simbench.backends.contender import Contender
 from simbench.briefs import brief_from_table, stack
 from simbench.records import Failure
@@ -161,6 +163,62 @@ def changes_the_process(key, brief):
     return honest(key, brief)
 
 
+def sleeps(key, brief):
+    """As a program does whose threads wait for one another."""
+    time.sleep(1000)
+
+
+def naps(key, brief):
+    """Waits a while, as for a service."""
+    time.sleep(1.2)
+    return honest(key, brief)
+
+
+def works(key, brief):
+    """Uses CPU time for a while; says in which process."""
+    print(os.getpid())
+    end = time.process_time() + 1.2
+    while time.process_time() < end:
+        pass
+    return honest(key, brief)
+
+
+def lets_work(key, brief):
+    """Sleeps while a program that it started computes."""
+    code = "import time\nwhile time.process_time() < 1.2: pass"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
+    return honest(key, brief)
+
+
+def _in_fours(name, answer):
+    """A backend that is asked about four cells at once."""
+    return Backend(name, "1", {}, answer, 4, everything, frozenset(), frozenset())
+
+
+def _sleep_the_first_time():
+    """The file named by the environment says that somebody slept already, and who."""
+    mark = Path(os.environ["ZOO_MARK"])
+    if not mark.exists():
+        mark.write_text(str(os.getpid()))
+        time.sleep(1000)
+
+
+def _sleeps_once(briefs, keys):
+    _sleep_the_first_time()
+    print(f"{len(briefs)} cells in {os.getpid()}")
+    return [honest(key, brief) for key, brief in zip(keys, briefs, strict=True)]
+
+
+def _sleeps_then_leaves(briefs, keys):
+    """Ends its process unless it is asked about one alone."""
+    _sleep_the_first_time()
+    return os._exit(3) if len(briefs) > 1 else _sleeps_once(briefs, keys)
+
+
+sleeps_once = _in_fours("sleeps_once", _sleeps_once)
+sleeps_then_leaves = _in_fours("sleeps_then_leaves", _sleeps_then_leaves)
+
+
 def slow(key, brief):
     """Says in which process it is."""
     print(os.getpid())
@@ -198,6 +256,7 @@ def not_a_contender(key):
     """Takes no brief."""
 
 
+sleeps_when_made = Contender("sleeps_when_made", "sleeps before it can be asked", lambda: time.sleep(1000))
 ends_when_made = Contender("ends_when_made", "ends its process before it is asked anything", lambda: os._exit(5))
 
 

@@ -27,10 +27,12 @@ class Data(NamedTuple):
 
     kpi: Array  #: [G, M] in units of its scale; 0 where not seen
     seen: Array  #: [M] 1 before the origin
-    lagged: Array  #: [G, C, S, L] lever of this and earlier weeks, S = M + L - 1: all weeks in which it acts
+    lagged: Array  #: [C, L, G S] lever of this and earlier weeks, S = M + L - 1 weeks in which it acts: one product a channel
     basis: Array  #: [G, M, p] the plain columns turned to orthonormal axes; 0 where a column does not vary
     size: Array  #: [G, p] variance each axis brings to the KPI beforehand
     turn: Array  #: [G, p, p] from axes to columns
+    along: Array  #: [G, p] the KPI along each axis
+    across: Array  #: [G, M] what the axes leave of it
     plain: Array  #: [G, N, p] the plain columns times their prior sd, in all weeks
     season: Array  #: [N, 2 order] cosines and sines, where the season is a sampled parameter
     waves: Array  #: [N, B] what paths are made of
@@ -78,15 +80,20 @@ def data_of(brief: Brief, model: Model) -> Data:
     squares, turn = jnp.linalg.eigh(jnp.einsum("gmp,gmq->gpq", inside, inside))
     real = squares > 1e-6 * squares.max(axis=-1, keepdims=True) * (1e-6 if inside.dtype == jnp.float64 else 1.0)
     basis = jnp.einsum("gmp,gpq->gmq", inside, turn) / jnp.sqrt(jnp.where(real, squares, 1.0))[:, None]
+    basis = jnp.where(real[:, None], basis, 0.0)
+    told_kpi = jnp.where(seen > 0, kpi / scale[:, None] - centre[:, None], 0.0)
+    along = jnp.einsum("gm,gmp->gp", told_kpi, basis)
     spent = jnp.where(active > 0, spend.sum(axis=1), money * count)
     groups = -(-people.shape[0] // model.tiers)
     return Data(
-        kpi=jnp.where(seen > 0, kpi / scale[:, None] - centre[:, None], 0.0),
+        kpi=told_kpi,
         seen=seen,
-        lagged=jnp.moveaxis(lagged, 2, 1),
-        basis=jnp.where(real[:, None], basis, 0.0),
+        lagged=jnp.transpose(lagged, (2, 3, 0, 1)).reshape(lagged.shape[2], model.lags, -1),
+        basis=basis,
         size=jnp.where(real, squares, 0.0),
         turn=turn,
+        along=along,
+        across=told_kpi - jnp.einsum("gp,gmp->gm", along, basis),
         plain=plain,
         season=season,
         waves=_waves(model, panel.origin, periods),

@@ -25,10 +25,16 @@ Parameters = dict[str, Array]
 
 
 class Media(NamedTuple):
-    """What media bring, in scaled KPI, for one draw."""
+    """What media bring, in scaled KPI, for one draw: rows times coefficients."""
 
-    fixed: Array  #: [G, M] the part that is known given the parameters
-    block: Array  #: [G, K, M] columns whose coefficients are standard normal beforehand; K = 0 where there are none
+    rows: Array  #: [C, G, M] curves in the seen weeks
+    known: Array  #: [G, C] coefficients, or their mean
+    sd: Array  #: [G, C] sd of coefficients that are normal and integrated out; [G, 0] where there are none
+
+    @property
+    def block(self) -> Array:
+        """Columns [G, K, M] whose coefficients are standard normal beforehand; K = 0 where there are none."""
+        return self.sd[..., None] * jnp.swapaxes(self.rows, 0, 1)[:, : self.sd.shape[1]]
 
 
 # --- points and parameters
@@ -108,11 +114,13 @@ def bend(model: Model, parameters: Parameters) -> tuple[Array, Array]:
 
 
 def curves(model: Model, parameters: Parameters, data: Data) -> Array:
-    """Saturated carry-over [G, C, S] in all weeks in which a lever acts; its path over time included."""
-    half_at, slope = bend(model, parameters)
-    carried = jnp.einsum("gcsl,lc->gcs", data.lagged, weights(model, parameters))
-    curve = saturate(model.curve, carried, half_at[:, None], slope[:, None])
-    return curve if not model.bases else curve * path(model, parameters, data, curve.shape[-1])
+    """Saturated carry-over [C, G, S] in all weeks in which a lever acts; its path over time included."""
+    half_at, slope = (x[:, None, None] for x in bend(model, parameters))
+    # written as a product of matrices a channel: as an einsum it would be one of vectors, at twice the time
+    carried = jax.lax.dot_general(weights(model, parameters).T[:, None], data.lagged, (((2,), (1,)), ((0,), (0,))))
+    carried = carried.reshape(len(half_at), len(data.worth), -1)
+    curve = saturate(model.curve, carried, half_at, slope)
+    return curve if not model.bases else curve * path(model, parameters, data, curve.shape[-1])[:, None]
 
 
 def path(model: Model, parameters: Parameters, data: Data, weeks: int) -> Array:
@@ -126,11 +134,13 @@ def path(model: Model, parameters: Parameters, data: Data, weeks: int) -> Array:
 
 
 def amplitudes(model: Model, parameters: Parameters, data: Data, curve: Array) -> Array:
-    """What a curve of 1 brings [G, C] where a return, or a coefficient, is 1."""
+    """What a curve of 1 brings [G, C] where a return, or a coefficient, is 1. `curve` is [C, G, S]."""
     if model.effect == "coefficient":
         return jnp.ones_like(data.worth)
     weeks = data.seen.shape[0]
-    counted = curve.sum(axis=-1) if model.tail else jnp.einsum("gcm,m->gc", curve[..., :weeks], data.seen)
+    # products with vectors: plain sums do not vectorise
+    every = jnp.ones(curve.shape[-1], curve.dtype)
+    counted = (curve @ every if model.tail else curve[..., :weeks] @ data.seen).T
     # a channel never used is taken as spent evenly
     half_at, slope = bend(model, parameters)
     evenly = data.seen.sum() * saturate(model.curve, jnp.ones_like(half_at), half_at, slope)
@@ -152,34 +162,31 @@ def effects(model: Model, parameters: Parameters, data: Data) -> tuple[Array, Ar
 
 
 def media_of(model: Model, parameters: Parameters, data: Data) -> Media:
-    """What media bring in the seen weeks."""
+    """What media bring in the seen weeks, as rows and their coefficients."""
     curve = curves(model, parameters, data)
-    unit = amplitudes(model, parameters, data, curve)[..., None] * curve[..., : data.seen.shape[0]]
+    unit = amplitudes(model, parameters, data, curve)
     own, sd = effects(model, parameters, data)
-
-    def around(x: Array) -> Array:  # [..., M] as the model has it: its mean taken off, or not
-        return (x - (x @ data.seen / data.seen.sum())[..., None]) * data.seen if model.centred else x * data.seen
-
-    fixed = around(jnp.einsum("gc,gcm->gm", own, unit))
+    rows = curve[..., : data.seen.shape[0]]
+    if model.centred:
+        rows = rows - (rows @ data.seen / data.seen.sum())[..., None]
     blocked = model.free is not None or model.geos
-    return Media(fixed, around(sd[..., None] * unit) if blocked else unit[:, :0])
+    return Media(rows * data.seen, unit * own, unit * sd if blocked else unit[:, :0])
 
 
 # --- the likelihood
 
 
 def known_mean(model: Model, parameters: Parameters, data: Data, media: Media) -> Array:
-    """Mean [G, M] of the scaled KPI in the seen weeks, without what is integrated out."""
-    mean = media.fixed
+    """Mean [G, M] of the scaled KPI in the seen weeks; what is integrated out stands at 0."""
+    mean = jnp.einsum("gc,cgm->gm", media.known, media.rows)
     if "season" in parameters:
-        waves = _seen_season(model, data)
-        mean = mean + parameters["season"] @ waves.T
+        mean = mean + parameters["season"] @ _seen_season(data).T
     if not model.collapsed:
         mean = mean + jnp.einsum("gmp,gp->gm", data.basis, jnp.sqrt(data.size) * parameters["plain"])
     return mean
 
 
-def _seen_season(model: Model, data: Data) -> Array:
+def _seen_season(data: Data) -> Array:
     weeks = data.seen.shape[0]
     length = min(weeks, data.season.shape[0])
     return jnp.pad(data.season[:length], ((0, weeks - length), (0, 0))) * data.seen[:, None]
@@ -188,40 +195,43 @@ def _seen_season(model: Model, data: Data) -> Array:
 def log_likelihood(model: Model, parameters: Parameters, data: Data) -> Array:
     """Log density of the seen KPI given the parameters; what is linear and normal is integrated out.
 
-    Given the rest the KPI of a geo is normal with covariance ``noise^2 I + Z Z' + A A'``, Z the plain columns
-    and A the block of media, both times their prior sd. On the axes of Z the first two are diagonal; A takes a
-    factorisation of its own small size (Woodbury).
+    Given the rest the KPI of a geo is normal with covariance ``S = noise^2 I + Z Z' + A A'``, Z the plain columns
+    and A the rows of media whose coefficients are normal, both times their prior sd. On the axes of Z the first two,
+    S0, are diagonal. Rows U and KPI y enter by their products ``U S0^-1 U'`` and ``U S0^-1 y`` only, small matrices;
+    A takes a factorisation of its own size (Woodbury).
     """
-    media = media_of(model, parameters, data)
-    rest = (data.kpi - known_mean(model, parameters, data, media)) * data.seen
     noise, count = parameters["noise"][0], data.seen.sum()
+    media = media_of(model, parameters, data)
     if not model.collapsed:
+        rest = (data.kpi - known_mean(model, parameters, data, media)) * data.seen
         return _around(model, parameters, rest, noise, data)
-    variance = noise**2
-    geos, axes = data.size.shape
-
-    def apart(x: Array) -> tuple[Array, Array]:  # [G, k, M] along the axes of Z and across them
-        along = jnp.einsum("gkm,gmp->gkp", x, data.basis)
-        return along, x - jnp.einsum("gkp,gmp->gkm", along, data.basis)
-
-    along, across = apart(rest[:, None])
-    total = variance + data.size
-    square = (along[:, 0] ** 2 / total).sum() + (across**2).sum() / variance
+    rows, known = media.rows, media.known
+    if "season" in parameters:
+        waves = _seen_season(data).T
+        rows = jnp.concatenate([rows, jnp.broadcast_to(waves[:, None], (len(waves), *rows.shape[1:]))])
+        known = jnp.concatenate([known, jnp.broadcast_to(parameters["season"], (len(known), len(waves)))], axis=1)
+    variance, (geos, axes) = noise**2, data.size.shape
+    total = variance + data.size  # of each axis of Z
+    met = jnp.einsum("kgm,gmq->gkq", rows, jnp.concatenate([data.basis, data.across[..., None]], axis=-1))
+    along, across = met[..., :axes], met[..., axes]
+    weighted = along / total[:, None]
+    products = (
+        jnp.einsum("gkp,gjp->gkj", weighted - along / variance, along)
+        + jnp.einsum("kgm,jgm->gkj", rows, rows) / variance
+    )
+    toward = jnp.einsum("gkp,gp->gk", weighted, data.along) + across / variance
+    pulled = jnp.einsum("gkj,gj->gk", products, known)
+    square = (data.along**2 / total).sum() + (data.across**2).sum() / variance
+    square = square - (known * (2.0 * toward - pulled)).sum()
     logs = jnp.log(total).sum() + geos * (count - axes) * jnp.log(variance) + geos * count * log(2 * pi)
-    if not media.block.shape[1]:
+    if not media.sd.shape[1]:
         return -0.5 * (logs + square)
-    block_along, block_across = apart(media.block)
-    scaled = block_along / total[:, None]
-    inner = jnp.einsum("gkp,gjp->gkj", scaled, block_along) + _products(block_across, block_across) / variance
-    toward = jnp.einsum("gkp,gp->gk", scaled, along[:, 0]) + _products(block_across, across)[..., 0] / variance
-    factor = cholesky(jnp.eye(inner.shape[-1]) + inner)
-    known = solve_lower(factor, toward[..., None])
+    channels = media.sd.shape[1]
+    inner = media.sd[:, :, None] * products[:, :channels, :channels] * media.sd[:, None]
+    factor = cholesky(jnp.eye(channels) + inner)
+    gained = solve_lower(factor, (media.sd * (toward - pulled)[:, :channels])[..., None])
     logs = logs + 2.0 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum()
-    return -0.5 * (logs + square - (known**2).sum())
-
-
-def _products(a: Array, b: Array) -> Array:
-    return jnp.einsum("gkm,gjm->gkj", a, b)
+    return -0.5 * (logs + square - (gained**2).sum())
 
 
 def _around(model: Model, parameters: Parameters, rest: Array, noise: Array, data: Data) -> Array:
@@ -258,7 +268,7 @@ def linear_given(model: Model, parameters: Parameters, data: Data) -> tuple[Arra
     axes = jnp.sqrt(data.size)[..., None] * jnp.swapaxes(data.basis, 1, 2)
     columns = jnp.concatenate([axes, media.block], axis=1)
     noise = parameters["noise"][0]
-    precision = jnp.eye(columns.shape[1]) + _products(columns, columns) / noise**2
+    precision = jnp.eye(columns.shape[1]) + jnp.einsum("gkm,gjm->gkj", columns, columns) / noise**2
     toward = jnp.einsum("gkm,gm->gk", columns, rest) / noise**2
     factor = cholesky(precision)
     return solve_upper(factor, solve_lower(factor, toward[..., None]))[..., 0], factor, columns

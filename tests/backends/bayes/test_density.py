@@ -136,10 +136,10 @@ def programs(case):
 
 @cache
 def told(case, panel):
-    """What the package says of a brief at points around the middle of the prior."""
+    """What the package says of a brief at points in and around the middle of the prior."""
     data_program, program, _ = programs(case)
     data, rng = in_float64(data_program, brief_of(panel)), np.random.default_rng(len(case + panel))
-    z = rng.standard_normal((POINTS, density.dimension(made(case)[0], data)))
+    z = rng.uniform(-2, 2, (POINTS, density.dimension(made(case)[0], data)))
     deviation = rng.standard_normal((POINTS, len(data.size), data.size.shape[1] + data.worth.shape[1]))
     every = in_float64(program, z, deviation, data)
     return data, z, [jax.tree.map(lambda x, i=i: x[i], every) for i in range(POINTS)]
@@ -196,6 +196,17 @@ def test_slopes_are_finite_and_float32_is_close(case, panel):
         assert value == pytest.approx(each["value"], abs=64 * np.finfo(np.float32).eps * (steep + abs(each["value"])))
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_density_and_slope_are_finite_wherever_a_chain_may_go(case):
+    """In float32, with a channel flighted and one never used."""
+    panel = "masked geo" if CASES[case][0] == HIERARCHY else "masked"
+    data, _, _ = told(case, panel)
+    size = density.dimension(made(case)[0], data)
+    far = np.random.default_rng(1).uniform(-12, 12, (40, size))
+    values, slopes = in_float32(programs(case)[2], far, data)
+    assert np.isfinite(values).all() and np.isfinite(slopes).all()
+
+
 def in_axes(case, z, old, new):
     """The points z where the axes of the plain columns have turned: they do as soon as a rounding differs."""
     names = [each.name for each in made(case)[0].parameters]
@@ -229,7 +240,8 @@ def test_what_is_linear_has_the_posterior_of_the_whole_covariance(case, panel):
 
 
 @pytest.mark.parametrize("case", ["national", "weibull-cdf, free", "geo-hierarchical"])
-def test_coefficients_are_drawn_from_their_conditional(case):
+def test_coefficients_are_drawn_from_their_conditional_and_their_prior(case):
+    """Whitened, and before any KPI is seen, they are standard normal, geo by geo and across geos."""
     model, _ = made(case)
     data, z, _ = told(case, "geo")
     draws = 20_000
@@ -237,16 +249,18 @@ def test_coefficients_are_drawn_from_their_conditional(case):
     def program(key, z, data):
         parameters = density.placed(model, z, data)
         keys = jax.random.split(jax.random.wrap_key_data(key), draws)
-        drawn = jax.vmap(lambda k: jnp.concatenate(density.linear_draw(model, k, parameters, data), axis=1))(keys)
-        return drawn, density.linear_given(model, parameters, data)
 
-    drawn, (mean, factor, _) = in_float64(jax.jit(program), KEY, z[0], data)
-    # whitened they are standard normal, geo by geo and across geos
-    white = np.einsum("gij,dgi->dgj", factor, drawn - mean).reshape(draws, -1)
-    size = white.shape[1]
-    np.testing.assert_array_less(abs(white.mean(axis=0)), 5 / np.sqrt(draws))
-    error = np.sqrt((1 + np.eye(size)) / draws)
-    np.testing.assert_array_less(abs(white.T @ white / draws - np.eye(size)), 5 * error)
+        def many(draw):
+            return jax.vmap(lambda k: jnp.concatenate(draw(model, k, parameters, data), axis=1))(keys)
+
+        return many(density.linear_draw), many(density.linear_prior), density.linear_given(model, parameters, data)
+
+    after, before, (mean, factor, _) = in_float64(jax.jit(program), KEY, z[0], data)
+    for normal in (np.einsum("gij,dgi->dgj", factor, after - mean), before):
+        flat = normal.reshape(draws, -1)
+        unit = np.eye(mean.size)
+        np.testing.assert_array_less(abs(flat.mean(axis=0)), 5 / np.sqrt(draws))
+        np.testing.assert_array_less(abs(flat.T @ flat / draws - unit), 5 * np.sqrt((1 + unit) / draws))
 
 
 def test_a_return_is_paid_out_over_the_seen_weeks_and_the_tail():
@@ -275,15 +289,15 @@ def test_a_return_is_paid_out_over_the_seen_weeks_and_the_tail():
             np.testing.assert_allclose(amplitude[g, ~used] * even * unit, weeks * money, rtol=1e-12)
 
 
-def test_a_path_is_a_squared_exponential_process():
-    """With enough waves their products are its covariance, to what the boundary leaves (Riutort-Mayol and others)."""
-    model, _ = made("time-varying")
-    weeks, length = 60, 20.0
-    brief = brief_of("national")
-    wide = model._replace(bases=30, length=length)
-    waves = in_float64(jax.jit(lambda b: data_of(b, wide).waves), brief)
+@pytest.mark.parametrize("changed", [{}, {"bases": 20, "length": 10.0}])
+def test_a_path_is_a_squared_exponential_process(changed):
+    """The products of waves are its covariance, near enough for a prior: within a twentieth of its variance."""
+    model = made("time-varying")[0]._replace(**changed)
+    brief, weeks = brief_of("national"), 60
+    waves = in_float64(jax.jit(lambda b: data_of(b, model).waves), brief)
     lag = np.subtract.outer(np.arange(weeks), np.arange(weeks))
-    np.testing.assert_allclose(waves[:weeks] @ waves[:weeks].T, np.exp(-0.5 * (lag / length) ** 2), atol=0.02)
+    expected = np.exp(-0.5 * (lag / model.length) ** 2)
+    np.testing.assert_allclose(waves[:weeks] @ waves[:weeks].T, expected, rtol=0, atol=0.05)
     np.testing.assert_array_equal(waves[weeks:], np.broadcast_to(waves[weeks - 1], waves[weeks:].shape))
 
 

@@ -27,7 +27,13 @@ def lognormal(mean, sd):
 
 
 def half_normal(sd):
-    return stats.halfnorm(scale=sd), lambda z: (sd * np.exp(z), np.log(sd) + z)
+    half = stats.halfnorm(scale=sd)
+
+    def place(z):  # the same quantile, from whichever end is nearer
+        value = np.where(z < 0, half.ppf(stats.norm.cdf(z)), half.isf(stats.norm.sf(z)))
+        return value, stats.norm.logpdf(z) - half.logpdf(value)
+
+    return half, place
 
 
 def gamma(shape, rate):

@@ -173,7 +173,7 @@ def pymc_marketing_style(effects: str = "positive") -> Model:
         "pymc-marketing-style",
         (
             *(() if free else sampled),
-            Parameter("retention", "channel", Prior("beta", (1.0, 3.0))),
+            Parameter("retention", "channel", Prior("falling", (3.0,))),
             Parameter("steepness", "channel", Prior("gamma", (3.0, 1.0))),
             Parameter("season", "season", Prior("laplace", (1.0,))),
             Parameter("noise", "one", Prior("half-normal", (2.0,))),
@@ -197,7 +197,7 @@ def meridian_style() -> Model:
         "meridian-style",
         (
             Parameter("effect", "channel", Prior("lognormal", (0.2, 0.9))),
-            Parameter("retention", "channel", Prior("beta", (1.0, 1.0))),
+            Parameter("retention", "channel", Prior("falling", (1.0,))),
             Parameter("half_at", "channel", Prior("truncated-normal", (0.8, 0.8, 0.1, 10.0))),
             Parameter("noise", "one", Prior("half-normal", (5.0,))),
         ),

@@ -1,5 +1,8 @@
 """Priors as data: a kind and its numbers. Engines move in z, a point without bounds.
 
+Where it can be had, z is a standard normal number and its value the quantile: on other scales a number that the
+data hardly tell from its bound has a long tail, in which chains lose their time.
+
 Each kind says what value a z stands for, the log density of z (the Jacobian included, normalised),
 how z is drawn, and which distribution of NumPyro it is.
 """
@@ -7,12 +10,13 @@ how z is drawn, and which distribution of NumPyro it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log, pi
+from math import log, pi, sqrt
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import betaln, gammaln, log_ndtr
+from jax.lax import erf_inv
+from jax.scipy.special import betaln, erf, erfc, gammaln, log_ndtr, ndtr, ndtri
 
 Array = Any
 
@@ -42,23 +46,25 @@ def _normal_draw(key: Array, shape: tuple[int, ...], dtype: Any, *_: Any) -> Arr
     return jax.random.normal(key, shape, dtype)
 
 
-def _inside(low: Array, high: Array) -> Callable[[Array], Array]:
-    return lambda z: low + (high - low) * jax.nn.sigmoid(z)
+def _truncated(z: Array, mean: Array, sd: Array, low: Array, high: Array) -> Array:
+    above, below = ndtr((mean - high) / sd), ndtr((mean - low) / sd)
+    return mean - sd * ndtri(above + (below - above) * ndtr(-z))
 
 
-def _truncated_density(z: Array, mean: Array, sd: Array, low: Array, high: Array) -> Array:
-    x = _inside(low, high)(z)
-    a, b = (low - mean) / sd, (high - mean) / sd
-    whole = log_ndtr(b) + jnp.log1p(-jnp.exp(log_ndtr(a) - log_ndtr(b)))
-    jacobian = jnp.log(high - low) + jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z)
-    return _normal_density((x - mean) / sd) - jnp.log(sd) - whole + jacobian
+def _truncated_point(x: Array, mean: Array, sd: Array, low: Array, high: Array) -> Array:
+    above, below = ndtr((mean - high) / sd), ndtr((mean - low) / sd)
+    return -ndtri((ndtr((mean - x) / sd) - above) / (below - above))
 
 
-def _truncated_draw(
-    key: Array, shape: tuple[int, ...], dtype: Any, mean: Array, sd: Array, low: Array, high: Array
-) -> Array:
-    x = mean + sd * jax.random.truncated_normal(key, (low - mean) / sd, (high - mean) / sd, shape, dtype)
-    return jnp.log(x - low) - jnp.log(high - x)
+def _half(z: Array) -> Array:
+    """The quantile of a half-normal number that z is of a normal one; exact in both tails."""
+    low, high = jnp.minimum(z, 0.0), jnp.maximum(z, 0.0)
+    return jnp.where(z < 0.0, sqrt(2.0) * erf_inv(ndtr(low)), -ndtri(0.5 * ndtr(-high)))
+
+
+def _half_point(x: Array) -> Array:
+    low, high = jnp.minimum(x, 0.5), jnp.maximum(x, 0.5)
+    return jnp.where(x < 0.5, ndtri(erf(low / sqrt(2.0))), -ndtri(erfc(high / sqrt(2.0))))
 
 
 KINDS: dict[str, Kind] = {
@@ -77,10 +83,10 @@ KINDS: dict[str, Kind] = {
         "LogNormal",
     ),
     "half-normal": Kind(
-        lambda z, sd: sd * jnp.exp(z),
-        lambda x, sd: jnp.log(x / sd),
-        lambda z, sd: z - 0.5 * jnp.exp(2.0 * z) + 0.5 * log(2 / pi),
-        lambda key, shape, dtype, sd: jnp.log(jnp.abs(jax.random.normal(key, shape, dtype))),
+        lambda z, sd: sd * _half(z),
+        lambda x, sd: _half_point(x / sd),
+        _normal_density,
+        _normal_draw,
         "HalfNormal",
     ),
     "beta": Kind(
@@ -93,6 +99,14 @@ KINDS: dict[str, Kind] = {
         ),
         "Beta",
     ),
+    # Beta(1, b)
+    "falling": Kind(
+        lambda z, b: -jnp.expm1(log_ndtr(-z) / b),
+        lambda x, b: -ndtri(jnp.exp(b * jnp.log1p(-x))),
+        _normal_density,
+        _normal_draw,
+        "Beta",
+    ),
     "gamma": Kind(
         lambda z, shape, rate: jnp.exp(z) / rate,
         lambda x, shape, rate: jnp.log(x * rate),
@@ -100,13 +114,7 @@ KINDS: dict[str, Kind] = {
         lambda key, size, dtype, shape, rate: jax.random.loggamma(key, shape, size, dtype),
         "Gamma",
     ),
-    "truncated-normal": Kind(
-        lambda z, mean, sd, low, high: _inside(low, high)(z),
-        lambda x, mean, sd, low, high: jnp.log(x - low) - jnp.log(high - x),
-        _truncated_density,
-        _truncated_draw,
-        "TruncatedNormal",
-    ),
+    "truncated-normal": Kind(_truncated, _truncated_point, _normal_density, _normal_draw, "TruncatedNormal"),
     "laplace": Kind(
         lambda z, scale: scale * z,
         lambda x, scale: x / scale,
@@ -139,6 +147,8 @@ def distribution(prior: Prior) -> Any:
     made = getattr(d, KINDS[prior.kind].distribution)
     if prior.kind == "laplace":
         return made(0.0, *prior.numbers)
+    if prior.kind == "falling":
+        return made(1.0, *prior.numbers)
     if prior.kind == "truncated-normal":
         mean, sd, low, high = prior.numbers
         return made(mean, sd, low=low, high=high)

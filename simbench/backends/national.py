@@ -16,7 +16,7 @@ from simbench.backends.contender import Option
 from simbench.briefs import timeline
 from simbench.estimands import Effects, within
 from simbench.records import Answers, Brief
-from simbench.transforms import TINY, carry, fourier, saturate
+from simbench.transforms import TINY, carry_late, fourier, saturate
 
 Array = Any
 #: Broken assumptions that the model's form does not exclude.
@@ -200,10 +200,11 @@ def effects(parameters: Parameters, data: Data, kpi_scale: Array) -> Effects:
     kernel = weights(parameters.retention)
 
     def before(x: Array) -> Array:
-        return carry(kernel, jnp.zeros((LAGS - 1, *x.shape[-2:]), x.dtype), x) / data.scale
+        return carry_late(kernel, x) / data.scale[..., None]
 
     def curve(v: Array) -> Array:
-        return kpi_scale * ceiling * data.share * saturate("hill", v, parameters.half_at, parameters.slope)
+        top = (kpi_scale * ceiling * data.share)[..., None]
+        return top * saturate("hill", v, parameters.half_at[:, None], parameters.slope[:, None])
 
     return Effects(base[:, None] * data.people, before, curve, lambda s: s)
 

@@ -21,6 +21,7 @@ from simbench.records import Answers, Context, Problem, Questions
 Array = Any
 Mean = Callable[[Array, Array], tuple[Array, Array]]
 LANES = 32  #: counterfactuals computed side by side; more would leave the cache
+VECTOR = 8  #: weeks computed by one instruction; stretches are filled up to a multiple
 
 
 class Effects(NamedTuple):
@@ -37,6 +38,16 @@ class Effects(NamedTuple):
     curve: Callable[[Array], Array]
     after: Callable[[Array], Array]
     path: Array | None = None  #: [1 or G, C, N] factor of a week's effect (after the curve); None: 1
+
+
+def filled(x: Array, weeks: int) -> Array:
+    """x [..., n] with zeros up to a number of weeks."""
+    return jnp.concatenate([x, jnp.zeros((*x.shape[:-1], weeks - x.shape[-1]), x.dtype)], axis=-1)
+
+
+def whole(weeks: int) -> int:
+    """The next multiple of VECTOR."""
+    return -(-weeks // VECTOR) * VECTOR
 
 
 def weighted(effect: Array, path: Array | None) -> Array:
@@ -275,20 +286,21 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     sizes, (plans, horizon, geos, channels) = questions.sizes, questions.plans.shape
     periods, held, count = lever.shape[0], questions.future.lever.shape[0], questions.windows.shape[0]
     panel = periods - questions.future.controls.shape[0]
-    weeks, first = jnp.arange(periods), questions.windows[0]
+    reach, span = whole(panel + sizes.tail), whole(max(horizon + sizes.tail, held))  # weeks that can differ
+    first, weeks = questions.windows[0], jnp.arange(periods + VECTOR)
+    factor = None if effects.path is None else filled(effects.path, len(weeks))
 
     def carried(parts: Array) -> tuple[Array, Array]:  # [k, G, C, n]: the input of no lever, what each part adds to it
         v = effects.before(jnp.concatenate([jnp.zeros_like(parts[:1]), parts]))
         return v[0], v[1:] - v[0]
 
     def arriving(effect: Array, start: Array | int = 0) -> Array:  # [..., G, C, n] of the curve, from a week on
-        path = effects.path
-        return effects.after(
-            effect if path is None else effect * jax.lax.dynamic_slice_in_dim(path, start, effect.shape[-1], axis=-1)
-        )
+        if factor is None:
+            return effects.after(effect)
+        return effects.after(effect * jax.lax.dynamic_slice_in_dim(factor, start, effect.shape[-1], axis=-1))
 
-    # the past: no window's effect counts after `reach` weeks
-    x = jnp.moveaxis(jnp.where((weeks < origin)[:, None, None], lever, 0.0), 0, -1)
+    # the past
+    x = filled(jnp.moveaxis(jnp.where((weeks[:periods] < origin)[:, None, None], lever, 0.0), 0, -1), len(weeks))
     own = x * jax.vmap(lambda w: within(weeks, w[0], w[1]))(questions.windows)[:, None, None]
     week = jax.vmap(lambda a: middle_week(a, first[0], first[1]))(own[0].sum(axis=0) > 0)
     pulse = x * (weeks == week[:, None])
@@ -296,7 +308,6 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     v = nothing + added[0]
     s, slope = jax.jvp(effects.curve, (v,), (jnp.ones_like(v),))
 
-    reach = panel + sizes.tail
     pushed, of_windows = added[1, ..., :reach], added[2:, ..., :reach]
     counted = jax.vmap(lambda w: within(jnp.arange(reach), w[0], w[1] + sizes.tail))(questions.windows)
     less = (1.0 - questions.multipliers)[:, None, None, None] * of_windows[0]
@@ -311,14 +322,12 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     path = arriving(slope[..., :reach] * pushed).sum(axis=0)  # [C, R]
     impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(path, jnp.maximum(week, 0))
 
-    # the future: only weeks [origin, origin + span) can differ between plans
-    span = max(horizon + sizes.tail, held)
+    # the future
     left, idle = (jax.lax.dynamic_slice_in_dim(y, origin, span, axis=-1) for y in (v, s))  # what the past leaves in them
     decided = within(jnp.arange(span), 0, horizon + sizes.tail)
 
     def laid(part: Array) -> Array:  # [..., n, G, C] -> [k, G, C, span]
-        part = jnp.moveaxis(part.reshape(-1, *part.shape[-3:]).astype(x.dtype), -3, -1)
-        return jnp.concatenate([part, jnp.zeros((len(part), geos, channels, span - part.shape[-1]), x.dtype)], axis=-1)
+        return filled(jnp.moveaxis(part.reshape(-1, *part.shape[-3:]).astype(x.dtype), -3, -1), span)
 
     def gained(later: Array, earlier: Array) -> Array:  # [..., G, C, span] -> [..., G, C]
         return arriving(later - earlier, origin) @ decided

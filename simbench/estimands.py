@@ -311,7 +311,8 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     pushed, of_windows = added[1, ..., :reach], added[2:, ..., :reach]
     counted = jax.vmap(lambda w: within(jnp.arange(reach), w[0], w[1] + sizes.tail))(questions.windows)
     less = (1.0 - questions.multipliers)[:, None, None, None] * of_windows[0]
-    edited = effects.curve(v[..., :reach] - jnp.concatenate([of_windows, less]))  # windows off, then the first one scaled
+    # each window off, then the first one scaled
+    edited = effects.curve(v[..., :reach] - jnp.concatenate([of_windows, less]))
     lost = arriving(s[..., :reach] - edited) @ counted.T  # [W + M, G, C, W]
     effect = jnp.stack([lost[i, ..., i] for i in range(count)])
     curve = (lost[0, ..., 0] - lost[count:, ..., 0]).sum(axis=1)
@@ -322,8 +323,8 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     path = arriving(slope[..., :reach] * pushed).sum(axis=0)  # [C, R]
     impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(path, jnp.maximum(week, 0))
 
-    # the future
-    left, idle = (jax.lax.dynamic_slice_in_dim(y, origin, span, axis=-1) for y in (v, s))  # what the past leaves in them
+    # the future, and what the past leaves in it
+    left, idle = (jax.lax.dynamic_slice_in_dim(y, origin, span, axis=-1) for y in (v, s))
     decided = within(jnp.arange(span), 0, horizon + sizes.tail)
 
     def laid(part: Array) -> Array:  # [..., n, G, C] -> [k, G, C, span]
@@ -339,13 +340,15 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     media = media + arriving(ahead[plans] - idle, origin)[..., :held].sum(axis=1)
     forecast = jax.lax.dynamic_slice_in_dim(effects.base, origin, held) + media.T
 
-    def respond(last: tuple[Array, ...], asked: tuple[Array, ...]) -> Any:  # each lever's amounts, the others as in base
-        def anew() -> Array:
+    def respond(
+        last: tuple[Array, ...], asked: tuple[Array, ...]
+    ) -> Any:  # a problem, after another's KPI and question
+        def anew() -> Array:  # each lever at its amounts, the others out of the way
             base, per_unit = carried(laid(jnp.stack(asked[:2])))[1]
             still = left + base
             return gained(effects.curve(still + asked[2] * per_unit), effects.curve(still))
 
-        # problems that differ in their limits only ask the same
+        # problems that differ in nothing but their limits ask the same
         same = jnp.stack([(one == other).all() for one, other in zip(last[1:], asked, strict=True)]).all()
         kpi = jax.lax.cond(same, lambda: last[0], anew)
         return (kpi, *asked), kpi
@@ -354,15 +357,19 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
         kpi = gained(effects.curve(left + carried(laid(response_plans(problem)))[1]), ahead[0]).sum(axis=(1, 2))
         return kpi.reshape(problem.levels.shape)
 
-    parts = [(p.base, direction(p.unit, p.weight), lever_levels(p.unit, p.levels)[:, 0, ..., None]) for p in questions.problems]
-    kpis = [None if p.form.disjoint else jointly(p) for p in questions.problems]
-    # problems of one shape share one program
-    for amounts in dict.fromkeys(p.levels.shape[1] for p in questions.problems if p.form.disjoint):
-        same = [i for i, p in enumerate(questions.problems) if p.form.disjoint and p.levels.shape[1] == amounts]
-        stacked = jax.tree.map(lambda *y: jnp.stack(y), *[parts[i] for i in same])
-        start = (jnp.zeros((amounts, geos, channels), x.dtype), *(jnp.full_like(y[0], jnp.nan) for y in stacked))
-        for i, kpi in zip(same, jax.lax.scan(respond, start, stacked)[1], strict=True):
-            kpis[i] = by_unit(questions.problems[i].unit, questions.problems[i].levels.shape[0], kpi).T
+    problems = questions.problems
+    responses = [None if p.form.disjoint else jointly(p) for p in problems]
+    # problems with as many levels share one program
+    for levels in dict.fromkeys(p.levels.shape[1] for p in problems if p.form.disjoint):
+        alike = [i for i, p in enumerate(problems) if p.form.disjoint and p.levels.shape[1] == levels]
+        asked = [
+            (p.base, direction(p.unit, p.weight), jnp.moveaxis(lever_levels(p.unit, p.levels), 1, -1))
+            for p in (problems[i] for i in alike)
+        ]
+        stacked = jax.tree.map(lambda *y: jnp.stack(y).astype(x.dtype), *asked)
+        start = (jnp.zeros((levels, geos, channels), x.dtype), *(jnp.full_like(y[0], jnp.nan) for y in stacked))
+        for i, kpi in zip(alike, jax.lax.scan(respond, start, stacked)[1], strict=True):
+            responses[i] = by_unit(problems[i].unit, problems[i].levels.shape[0], kpi).T
 
     return Answers(
         contribution=effect.sum(axis=1),
@@ -373,5 +380,5 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
         contribution_geo=effect[0],
         forecast=forecast,
         plan_value=questions.margin * context.unit_value * more - (spent - spent[0]),
-        response=tuple(kpi - kpi[:, :1] for kpi in kpis if kpi is not None),
+        response=tuple(kpi - kpi[:, :1] for kpi in responses if kpi is not None),
     )

@@ -262,6 +262,7 @@ def effects_of(form: Form) -> Any:
         if first.any():
             left = carry(kernels, memory, jnp.zeros((weeks.shape[0], *memory.shape[1:])))
             base = base + jnp.where(first, size * left, 0.0).sum(axis=-1)
+
         def bent(v: Array) -> Array:
             return size[..., None] * late_curve(form, media, channels, v / media.scale[..., None])
 

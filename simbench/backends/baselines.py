@@ -13,7 +13,7 @@ from simbench.backends.contender import Contender, Option
 from simbench.briefs import timeline
 from simbench.estimands import Effects, within
 from simbench.records import Answers, Brief
-from simbench.transforms import carry_late, fourier
+from simbench.transforms import carry, fourier
 
 Array = Any
 #: Geometric retentions that `ols` chooses from, one for all channels, by residual sum of squares.
@@ -22,10 +22,10 @@ LAGS = 13
 
 
 def carried(retention: Array, x: Array) -> Array:
-    """Normalised geometric carry-over of x [..., G, C, n], nothing before the first week."""
+    """Normalised geometric carry-over of x [..., n, G, C], nothing before the first week."""
     weights = jnp.where(jnp.arange(LAGS) == 0, 1.0, retention ** jnp.arange(LAGS))
-    kernel = jnp.broadcast_to((weights / weights.sum())[:, None], (LAGS, x.shape[-2]))
-    return carry_late(kernel, x)
+    kernel = jnp.broadcast_to((weights / weights.sum())[:, None], (LAGS, x.shape[-1]))
+    return carry(kernel, jnp.zeros((LAGS - 1, *x.shape[-2:]), x.dtype), x)
 
 
 def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> Answers:
@@ -60,7 +60,7 @@ def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> 
     count = plain.shape[1]
 
     def fit(retention: Array) -> tuple[Array, Array, Array]:
-        media = carried(retention, jnp.moveaxis(lever, 0, -1)).sum(axis=0).T[:weeks] / scale
+        media = carried(retention, lever).sum(axis=1)[:weeks] / scale
         design = jnp.concatenate([plain[:weeks], media], axis=1) * seen[:, None]
         gram = design.T @ design
         # a column without variation gets coefficient 0 instead of stopping the fit
@@ -77,10 +77,13 @@ def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> 
     coefficient_key, noise_key = jax.random.split(key)
     draws = draws_of(coefficient_key, betas[best], factor, questions.sizes.draws)
 
+    def late(x: Array) -> Array:  # [..., G, C, n]
+        return jnp.moveaxis(carried(retention, jnp.moveaxis(x, -1, -3)), -3, -1)
+
     def effects(beta: Array) -> Effects:
         base = context.kpi_scale * (plain @ beta[:count])[:, None] * people
         slope = context.kpi_scale * beta[count:] / scale
-        return Effects(base, lambda x: carried(retention, x), lambda v: slope[:, None] * v, lambda s: s)
+        return Effects(base, late, lambda v: slope[:, None] * v, lambda s: s)
 
     answers = answer_draws(effects, draws, lever, brief)
     held = questions.future.lever.shape[0]

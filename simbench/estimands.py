@@ -21,6 +21,7 @@ from simbench.records import Answers, Context, Problem, Questions
 Array = Any
 Mean = Callable[[Array, Array], tuple[Array, Array]]
 LANES = 32  #: counterfactuals computed side by side; more would leave the cache
+VECTOR = 8  #: weeks computed by one instruction; stretches are filled up to a multiple
 
 
 class Effects(NamedTuple):
@@ -28,19 +29,29 @@ class Effects(NamedTuple):
 
     ``mu = base + sum_c after(path * curve(before(lever)))`` on a stretch of weeks: `before` is
     affine (``before(0)`` is what earlier weeks left), `after` linear, one of the two the identity.
-    All three act on [..., n, G, C], for any n, and never mix channels or geos; `curve` is
-    elementwise.
+    All three act on [..., G, C, n], for any n, and never mix channels or geos; `curve` is
+    elementwise. Weeks come last: neighbours in memory, so that curves vectorise whatever G and C.
     """
 
     base: Array  #: [N, G]
     before: Callable[[Array], Array]
     curve: Callable[[Array], Array]
     after: Callable[[Array], Array]
-    path: Array | None = None  #: [N, 1 or G, C] factor of a week's effect (after the curve); None: 1
+    path: Array | None = None  #: [1 or G, C, N] factor of a week's effect (after the curve); None: 1
+
+
+def filled(x: Array, weeks: int) -> Array:
+    """x [..., n] with zeros up to a number of weeks."""
+    return jnp.concatenate([x, jnp.zeros((*x.shape[:-1], weeks - x.shape[-1]), x.dtype)], axis=-1)
+
+
+def whole(weeks: int) -> int:
+    """The next multiple of VECTOR."""
+    return -(-weeks // VECTOR) * VECTOR
 
 
 def weighted(effect: Array, path: Array | None) -> Array:
-    """The effect [..., n, G, C] of a curve, times the factor of its weeks [n, 1 or G, C] if there is one."""
+    """The effect [..., G, C, n] of a curve, times the factor of its weeks [1 or G, C, n] if there is one."""
     return effect if path is None else effect * path
 
 
@@ -49,22 +60,13 @@ def mean_of(effects: Effects, lever: Array) -> Mean:
 
     def mean(scale: Array, add: Array) -> tuple[Array, Array]:
         own = scale * lever + add
-        effect = weighted(effects.curve(effects.before(own)), effects.path)
-        return effects.base + effects.after(effect).sum(axis=-1), own
+        effect = weighted(effects.curve(effects.before(jnp.moveaxis(own, 0, -1))), effects.path)
+        return effects.base + effects.after(effect).sum(axis=1).T, own
 
     return mean
 
 
 # --- weeks and plans
-
-
-def over_weeks(x: Array, counted: Array) -> Array:
-    """Sum of x [..., n, G, C] over the weeks that count [n].
-
-    A product with a vector: as a plain sum it would be fused with the curves before it, and these
-    would no longer vectorise.
-    """
-    return jnp.einsum("...ngc,n->...gc", x, counted)
 
 
 def within(weeks: Array, start: Array, stop: Array) -> Array:
@@ -250,19 +252,18 @@ def direction(unit: Array, weight: Array) -> Array:
 def lever_levels(unit: Array, levels: Array) -> Array:
     """Amounts [U, K] of the units, seen from each lever: [K, 1, G, C]."""
     owner = unit_of(unit)
-    return jnp.where(owner >= 0, levels.T[:, jnp.maximum(owner, 0)], 0.0)[:, None]
+    return jnp.where(owner >= 0, jnp.asarray(levels).T[:, jnp.maximum(owner, 0)], 0.0)[:, None]
 
 
 def late_effect(effects: Effects, lever: Array, questions: Questions) -> Array:
     """Effect [W, C] of a window's levers that arrives after its tail, within the simulated weeks."""
-    weeks = jnp.arange(lever.shape[0])
-    v = effects.before(lever)
-    nothing = effects.before(jnp.zeros_like(lever))
+    x, weeks = jnp.moveaxis(lever, 0, -1), jnp.arange(lever.shape[0])
+    v, nothing = effects.before(x), effects.before(jnp.zeros_like(x))
 
     def late(w: Array) -> Array:
-        carried = effects.before(lever * within(weeks, w[0], w[1])[:, None, None]) - nothing
+        carried = effects.before(x * within(weeks, w[0], w[1])) - nothing
         path = effects.after(weighted(effects.curve(v) - effects.curve(v - carried), effects.path))
-        return (path * within(weeks, w[1] + questions.sizes.tail, weeks.shape[0])[:, None, None]).sum(axis=(0, 1))
+        return (path @ within(weeks, w[1] + questions.sizes.tail, weeks.shape[0])).sum(axis=0)
 
     return jax.vmap(late)(questions.windows)
 
@@ -282,101 +283,102 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     Answers
         Equal to ``answer(mean_of(effects, lever), ...)`` to rounding.
     """
-    sizes, (_, horizon, geos, channels) = questions.sizes, questions.plans.shape
-    periods = lever.shape[0]
-    weeks = jnp.arange(periods)
-    x = jnp.where((weeks < origin)[:, None, None], lever, 0.0)
-    v = effects.before(x)
-    s = effects.curve(v)
+    sizes, (plans, horizon, geos, channels) = questions.sizes, questions.plans.shape
+    periods, held, count = lever.shape[0], questions.future.lever.shape[0], questions.windows.shape[0]
+    panel = periods - questions.future.controls.shape[0]
+    reach, span = whole(panel + sizes.tail), whole(max(horizon + sizes.tail, held))  # weeks that can differ
+    first, weeks = questions.windows[0], jnp.arange(periods + VECTOR)
+    factor = None if effects.path is None else filled(effects.path, len(weeks))
 
-    def added(part: Array) -> Array:  # what levers add to the carried input, before nothing else
-        return effects.before(part) - effects.before(jnp.zeros_like(part))
+    def carried(parts: Array) -> tuple[Array, Array]:  # [k, G, C, n]: the input of no lever, what each part adds to it
+        v = effects.before(jnp.concatenate([jnp.zeros_like(parts[:1]), parts]))
+        return v[0], v[1:] - v[0]
 
-    def summed(difference: Array, start: Array, stop: Array) -> Array:  # [N, G, C] -> [G, C]
-        return over_weeks(effects.after(weighted(difference, effects.path)), within(weeks, start, stop))
+    def arriving(effect: Array, start: Array | int = 0) -> Array:  # [..., G, C, n] of the curve, from a week on
+        if factor is None:
+            return effects.after(effect)
+        return effects.after(effect * jax.lax.dynamic_slice_in_dim(factor, start, effect.shape[-1], axis=-1))
 
-    def window(w: Array) -> tuple[Array, Array]:
-        own = x * within(weeks, w[0], w[1])[:, None, None]
-        carried, stop = added(own), w[1] + sizes.tail
-        effect = summed(s - effects.curve(v - carried), w[0], stop)
-        slope = jax.jvp(effects.curve, (v,), (carried,))[1]
-        money = own.sum(axis=(0, 1))
-        marginal = summed(slope, w[0], stop).sum(axis=0) / jnp.where(money > 0, money, 1.0)
-        return effect, jnp.where(money > 0, marginal, jnp.nan)
+    # the past
+    x = filled(jnp.moveaxis(jnp.where((weeks[:periods] < origin)[:, None, None], lever, 0.0), 0, -1), len(weeks))
+    own = x * jax.vmap(lambda w: within(weeks, w[0], w[1]))(questions.windows)[:, None, None]
+    week = jax.vmap(lambda a: middle_week(a, first[0], first[1]))(own[0].sum(axis=0) > 0)
+    pulse = x * (weeks == week[:, None])
+    nothing, added = carried(jnp.concatenate([x[None], pulse[None], own]))
+    v = nothing + added[0]
+    s, slope = jax.jvp(effects.curve, (v,), (jnp.ones_like(v),))
 
-    effect, marginal = jax.vmap(window)(questions.windows)
-    first = questions.windows[0]
-    whole = x * within(weeks, first[0], first[1])[:, None, None]
-    carried = added(whole)
-    silent = effects.curve(v - carried)
-    curve = jax.lax.map(
-        lambda k: summed(effects.curve(v - (1.0 - k) * carried) - silent, first[0], first[1] + sizes.tail).sum(axis=0),
-        questions.multipliers,
-    )
-    baseline = effects.base + effects.after(weighted(silent, effects.path)).sum(axis=-1)
+    pushed, of_windows = added[1, ..., :reach], added[2:, ..., :reach]
+    counted = jax.vmap(lambda w: within(jnp.arange(reach), w[0], w[1] + sizes.tail))(questions.windows)
+    less = (1.0 - questions.multipliers)[:, None, None, None] * of_windows[0]
+    # each window off, then the first one scaled
+    edited = effects.curve(v[..., :reach] - jnp.concatenate([of_windows, less]))
+    lost = arriving(s[..., :reach] - edited) @ counted.T  # [W + M, G, C, W]
+    effect = jnp.stack([lost[i, ..., i] for i in range(count)])
+    curve = (lost[0, ..., 0] - lost[count:, ..., 0]).sum(axis=1)
+    rise = arriving(slope[..., :reach] * of_windows) @ counted.T
+    money = own.sum(axis=(1, 3))
+    marginal = jnp.stack([rise[i, ..., i].sum(axis=0) for i in range(count)]) / jnp.where(money > 0, money, 1.0)
+    baseline = effects.base[:panel].sum(axis=-1) + arriving(edited[0])[..., :panel].sum(axis=(0, 1))
+    path = arriving(slope[..., :reach] * pushed).sum(axis=0)  # [C, R]
+    impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(path, jnp.maximum(week, 0))
 
-    active = (whole.sum(axis=1) > 0).T  # [C, N]
-    week = jax.vmap(lambda a: middle_week(a, first[0], first[1]))(active)
-    pulse = x * (weeks[:, None] == week)[:, None, :]
-    slope = jax.jvp(effects.curve, (v,), (added(pulse),))[1]
-    path = effects.after(weighted(slope, effects.path)).sum(axis=1)  # [N, C]
-    impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(path.T, jnp.maximum(week, 0))
-
-    # the future: only weeks [origin, origin + Q) can differ between plans
-    span = max(horizon, questions.future.lever.shape[0]) + sizes.tail
-    left = jax.lax.dynamic_slice_in_dim(v, origin, span)  # what the past leaves in them
+    # the future, and what the past leaves in it
+    left, idle = (jax.lax.dynamic_slice_in_dim(y, origin, span, axis=-1) for y in (v, s))
     decided = within(jnp.arange(span), 0, horizon + sizes.tail)
-    factor = None if effects.path is None else jax.lax.dynamic_slice_in_dim(effects.path, origin, span)
 
-    def ahead(plan: Array) -> Array:
-        return left + added(jnp.concatenate([plan, jnp.zeros((span - plan.shape[0], geos, channels), plan.dtype)]))
+    def laid(part: Array) -> Array:  # [..., n, G, C] -> [k, G, C, span]
+        return filled(jnp.moveaxis(part.reshape(-1, *part.shape[-3:]).astype(x.dtype), -3, -1), span)
 
-    def gained(later: Array, earlier: Array) -> Array:  # [..., span, G, C] -> [..., G, C]
-        return over_weeks(effects.after(weighted(later - earlier, factor)), decided)
+    def gained(later: Array, earlier: Array) -> Array:  # [..., G, C, span] -> [..., G, C]
+        return arriving(later - earlier, origin) @ decided
 
-    status_quo = effects.curve(ahead(questions.plans[0]))
-    worth = questions.margin * context.unit_value
-    more = jax.lax.map(lambda p: gained(effects.curve(ahead(p)), status_quo).sum(), questions.plans)
-    money = questions.plans.sum(axis=(1, 2, 3))
+    ahead = effects.curve(left + carried(jnp.concatenate([laid(questions.plans), laid(questions.future.lever)]))[1])
+    more = gained(ahead[:plans], ahead[0]).sum(axis=(1, 2))
+    spent = questions.plans.sum(axis=(1, 2, 3))
+    media = jax.lax.dynamic_slice_in_dim(arriving(s).sum(axis=1), origin, held, axis=-1)
+    media = media + arriving(ahead[plans] - idle, origin)[..., :held].sum(axis=1)
+    forecast = jax.lax.dynamic_slice_in_dim(effects.base, origin, held) + media.T
 
-    def response(asked: tuple[Array, ...]) -> Array:  # each unit's levels, the others out of the way
-        base, unit, weight, levels = asked
-        per_unit = added(jnp.concatenate([direction(unit, weight), jnp.zeros((span - horizon, geos, channels))]))
-        still = ahead(base)
-        nothing_more = effects.curve(still)
-        kpi = jax.lax.map(
-            lambda a: by_unit(unit, levels.shape[0], gained(effects.curve(still + a * per_unit), nothing_more)),
-            lever_levels(unit, levels),
-        )
-        return (kpi - kpi[:1]).T
+    def respond(
+        last: tuple[Array, ...], asked: tuple[Array, ...]
+    ) -> Any:  # a problem, after another's KPI and question
+        def anew() -> Array:  # each lever at its amounts, the others out of the way
+            base, per_unit = carried(laid(jnp.stack(asked[:2])))[1]
+            still = left + base
+            return gained(effects.curve(still + asked[2] * per_unit), effects.curve(still))
+
+        # problems that differ in nothing but their limits ask the same
+        same = jnp.stack([(one == other).all() for one, other in zip(last[1:], asked, strict=True)]).all()
+        kpi = jax.lax.cond(same, lambda: last[0], anew)
+        return (kpi, *asked), kpi
 
     def jointly(problem: Problem) -> Array:
-        kpi = jax.vmap(jax.vmap(lambda p: gained(effects.curve(ahead(p)), status_quo).sum()))(response_plans(problem))
-        return kpi - kpi[:, :1]
+        kpi = gained(effects.curve(left + carried(laid(response_plans(problem)))[1]), ahead[0]).sum(axis=(1, 2))
+        return kpi.reshape(problem.levels.shape)
 
-    parts = [(p.base, p.unit, p.weight, p.levels) for p in questions.problems]
-    responses = [None if p.form.disjoint else jointly(p) for p in questions.problems]
-    # problems of one shape share one program: they differ in numbers only
-    for shape in dict.fromkeys(p.unit.shape + p.levels.shape for p in questions.problems if p.form.disjoint):
-        same = [
-            i for i, p in enumerate(questions.problems) if p.form.disjoint and p.unit.shape + p.levels.shape == shape
+    problems = questions.problems
+    responses = [None if p.form.disjoint else jointly(p) for p in problems]
+    # problems with as many levels share one program
+    for levels in dict.fromkeys(p.levels.shape[1] for p in problems if p.form.disjoint):
+        alike = [i for i, p in enumerate(problems) if p.form.disjoint and p.levels.shape[1] == levels]
+        asked = [
+            (p.base, direction(p.unit, p.weight), jnp.moveaxis(lever_levels(p.unit, p.levels), 1, -1))
+            for p in (problems[i] for i in alike)
         ]
-        stacked = jax.tree.map(lambda *x: jnp.stack(x), *[parts[i] for i in same])
-        for i, kpi in zip(same, jax.lax.map(response, stacked), strict=True):
-            responses[i] = kpi
+        stacked = jax.tree.map(lambda *y: jnp.stack(y).astype(x.dtype), *asked)
+        start = (jnp.zeros((levels, geos, channels), x.dtype), *(jnp.full_like(y[0], jnp.nan) for y in stacked))
+        for i, kpi in zip(alike, jax.lax.scan(respond, start, stacked)[1], strict=True):
+            responses[i] = by_unit(problems[i].unit, problems[i].levels.shape[0], kpi).T
 
-    held = questions.future.lever.shape[0]
-    given = jax.lax.dynamic_update_slice_in_dim(x, questions.future.lever.astype(x.dtype), origin, axis=0)
-    media = effects.after(weighted(effects.curve(effects.before(given)), effects.path))
-    forecast = effects.base + media.sum(axis=-1)
     return Answers(
         contribution=effect.sum(axis=1),
-        marginal=marginal,
-        curve=jnp.where((whole.sum(axis=(0, 1)) > 0)[:, None], curve.T, jnp.nan),
+        marginal=jnp.where(money > 0, marginal, jnp.nan),
+        curve=jnp.where((money[0] > 0)[:, None], curve.T, jnp.nan),
         impulse=jnp.where((week >= 0)[:, None], impulse, jnp.nan),
-        baseline=baseline.sum(axis=-1)[: periods - questions.future.controls.shape[0]],
+        baseline=baseline,
         contribution_geo=effect[0],
-        forecast=jax.lax.dynamic_slice_in_dim(forecast, origin, held),
-        plan_value=worth * more - (money - money[0]),
-        response=tuple(r for r in responses if r is not None),
+        forecast=forecast,
+        plan_value=questions.margin * context.unit_value * more - (spent - spent[0]),
+        response=tuple(kpi - kpi[:, :1] for kpi in responses if kpi is not None),
     )

@@ -124,6 +124,17 @@ def carry(weights: Array, memory: Array, x: Array) -> Array:
     return jax.lax.scan(add, jnp.zeros_like(x), (jnp.arange(lags), jnp.asarray(weights)))[0]
 
 
+def carry_late(weights: Array, x: Array) -> Array:
+    """:func:`carry` with time as the last axis and nothing before the first week, x [..., G, C, n].
+
+    One product over lags: quick where many weights [L, C] meet one `x`.
+    """
+    lags, weeks = weights.shape[0], x.shape[-1]
+    past = jnp.concatenate([jnp.zeros((*x.shape[:-1], lags - 1), x.dtype), x], axis=-1)
+    lagged = jnp.stack([past[..., lags - 1 - lag : lags - 1 - lag + weeks] for lag in range(lags)])
+    return jnp.einsum("l...cn,lc->...cn", lagged, weights)
+
+
 def remember(memory: Array, x: Array) -> Array:
     """The memory after the weeks `x` [n, G, C]: the last L-1 weeks of both."""
     return jnp.concatenate([memory, x], axis=0)[x.shape[0] :]

@@ -21,7 +21,7 @@ from simbench.estimands import (
     plan_of,
     response_plans,
 )
-from simbench.transforms import carry, saturate
+from simbench.transforms import carry_late, saturate
 from simbench.world.truth import draw
 
 LAGS = 7
@@ -36,18 +36,17 @@ def model(dtype, geos, channels, *, settles_first, path=None, seed=0):
     kernel = rng.random((LAGS, channels)) * 0.6 ** np.arange(LAGS)[:, None]
     kernel, size, half = (
         np.asarray(x, dtype)
-        for x in (kernel / kernel.sum(0), 40 * rng.random((geos, channels)), 60 + 50 * rng.random(channels))
+        for x in (kernel / kernel.sum(0), 40 * rng.random((geos, channels, 1)), 60 + 50 * rng.random((channels, 1)))
     )
-    first = np.arange(channels) % 2 == 0 if settles_first else np.zeros(channels, bool)
-    empty = np.zeros((LAGS - 1, geos, channels), dtype)
+    first = (np.arange(channels) % 2 == 0 if settles_first else np.zeros(channels, bool))[:, None]
 
     def effects(periods):
         base = np.asarray(500 + 50 * rng.random((periods, geos)), dtype)
-        factor = None if path is None else np.asarray(0.5 + rng.random((periods, path, channels)), dtype)
+        factor = None if path is None else np.asarray(0.5 + rng.random((path, channels, periods)), dtype)
         return Effects(
-            base, lambda x: jnp.where(first, x, carry(kernel, empty, x)),
+            base, lambda x: jnp.where(first, x, carry_late(kernel, x)),
             lambda v: size * saturate("hill", v, half, dtype(1.4)),
-            lambda s: jnp.where(first, carry(kernel, empty, s), s), factor,
+            lambda s: jnp.where(first, carry_late(kernel, s), s), factor,
         )  # fmt: skip
 
     return effects

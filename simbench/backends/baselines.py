@@ -77,10 +77,13 @@ def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> 
     coefficient_key, noise_key = jax.random.split(key)
     draws = draws_of(coefficient_key, betas[best], factor, questions.sizes.draws)
 
+    def late(x: Array) -> Array:  # [..., G, C, n]
+        return jnp.moveaxis(carried(retention, jnp.moveaxis(x, -1, -3)), -3, -1)
+
     def effects(beta: Array) -> Effects:
         base = context.kpi_scale * (plain @ beta[:count])[:, None] * people
         slope = context.kpi_scale * beta[count:] / scale
-        return Effects(base, lambda x: carried(retention, x), lambda v: slope * v, lambda s: s)
+        return Effects(base, late, lambda v: slope[:, None] * v, lambda s: s)
 
     answers = answer_draws(effects, draws, lever, brief)
     held = questions.future.lever.shape[0]

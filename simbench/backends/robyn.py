@@ -276,11 +276,12 @@ def answers_of(key: Key, data: Data, penalty: Array, points: Array, brief: Brief
         base = kpi_scale * (model.level + data.plain @ model.plain)
 
         def before(x: Array) -> Array:
-            late = carried(model.retention, jnp.moveaxis(x, -3, 0))
-            return jnp.moveaxis(late, 0, -3) / (data.scale * share)
+            late = carried(model.retention, jnp.moveaxis(x, -1, 0))
+            return jnp.moveaxis(late, 0, -1) / (data.scale * share)[..., None]
 
         def curve(v: Array) -> Array:
-            return kpi_scale * model.media * data.share * saturate("hill", v, model.half_at, model.slope)
+            top = (kpi_scale * model.media * data.share)[..., None]
+            return top * saturate("hill", v, model.half_at[:, None], model.slope[:, None])
 
         return Effects(base[:, None] * data.people, before, curve, lambda s: s)
 

@@ -18,7 +18,7 @@ from simbench.transforms import autoregressive, carry, remember
 from simbench.world import demand, spend
 from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain
 from simbench.world.forms import Form
-from simbench.world.media import Media, curve, media_of, respond, wishes
+from simbench.world.media import Media, late_curve, media_of, respond, wishes
 from simbench.world.spend import under
 
 Array = Any
@@ -250,15 +250,22 @@ def effects_of(form: Form) -> Any:
         kernels, none = media.weights, jnp.zeros_like(state["media"]["memory"])
 
         def before(x: Array) -> Array:
-            return jnp.where(first, x, carry(kernels, memory, x)) if first.any() else carry(kernels, memory, x)
+            late = jnp.moveaxis(carry(kernels, memory, jnp.moveaxis(x, -1, -3)), -3, -1)
+            return jnp.where(first[:, None], x, late) if first.any() else late
 
         def after(s: Array) -> Array:
-            return jnp.where(first, carry(kernels, none, s), s) if first.any() else s
+            if not first.any():
+                return s
+            return jnp.where(first[:, None], jnp.moveaxis(carry(kernels, none, jnp.moveaxis(s, -1, -3)), -3, -1), s)
 
         base = state["demand"]["base"][weeks]
         if first.any():
             left = carry(kernels, memory, jnp.zeros((weeks.shape[0], *memory.shape[1:])))
             base = base + jnp.where(first, size * left, 0.0).sum(axis=-1)
-        return Effects(base, before, lambda v: size * curve(form, media, channels, v / media.scale), after)
+
+        def bent(v: Array) -> Array:
+            return size[..., None] * late_curve(form, media, channels, v / media.scale[..., None])
+
+        return Effects(base, before, bent, after)
 
     return effects

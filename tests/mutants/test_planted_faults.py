@@ -47,7 +47,7 @@ SAMPLED = """weights = np.zeros((channels, 2**channels))
 FAULTS = (
     Fault(
         "tail forgotten", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
-        (("estimands.py", "carried, stop = added(own), w[1] + sizes.tail", "carried, stop = added(own), w[1]"),),
+        (("estimands.py", "within(jnp.arange(reach), w[0], w[1] + sizes.tail)", "within(jnp.arange(reach), w[0], w[1])"),),
     ),
     Fault(
         "carry-in forgotten", "tests/world/test_panel.py::test_a_rollout_starts_anywhere[plain]",

@@ -15,7 +15,7 @@ from simbench.backends.bayes.model import Model
 from simbench.briefs import timeline
 from simbench.estimands import Effects
 from simbench.records import Answers, Brief
-from simbench.transforms import carry, saturate
+from simbench.transforms import carry_late, saturate
 
 Array = Any
 
@@ -28,7 +28,7 @@ class Structure(NamedTuple):
     amplitude: Array  #: [D, Gp, C] KPI of a curve of 1
     half_at: Array  #: [D, C]
     slope: Array  #: [D, C]
-    path: Array | None  #: [D, N, 1, C]
+    path: Array | None  #: [D, 1, C, N]
     money: Array  #: [Gp, C] unit of the lever
     noise: Array  #: [D, Gm] sd of a week's error in each geo the model tells apart
     freedom: Array | None  #: [D] degrees of freedom of the errors; None = normal
@@ -64,7 +64,7 @@ def structure_of(
         if "season" in parameters:
             base = base + parameters["season"] @ data.season.T
         half_at, slope = density.bend(model, parameters)
-        over_time = density.path(model, parameters, data, periods).T[:, None] if model.bases else None
+        over_time = density.path(model, parameters, data, periods)[None] if model.bases else None
         freedom = parameters["freedom"][0] if "freedom" in parameters else None
         kernel = density.weights(model, parameters)
         return base.T * data.scale, kernel, amplitude * data.scale[:, None], half_at, slope, over_time, (
@@ -89,17 +89,16 @@ def answer_structure(curve: str, key: Array, structure: Structure, brief: Brief)
     A national model does not say what a channel brought in each of several geos.
     """
     lever, _ = timeline(brief.panel, brief.questions.future)
-    memory = structure.kernel.shape[1] - 1
     s = structure
 
     def effects(draw: tuple[Any, ...]) -> Effects:
         base, kernel, amplitude, half_at, slope, path = draw
 
         def before(x: Array) -> Array:
-            return carry(kernel, jnp.zeros((memory, *x.shape[-2:]), x.dtype), x) / s.money
+            return carry_late(kernel, x) / s.money[..., None]
 
         def bent(v: Array) -> Array:
-            return amplitude * saturate(curve, v, half_at, slope)
+            return amplitude[..., None] * saturate(curve, v, half_at[:, None], slope[:, None])
 
         return Effects(base, before, bent, lambda x: x, path)
 

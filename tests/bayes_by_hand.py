@@ -26,14 +26,22 @@ def lognormal(mean, sd):
     return stats.lognorm(sd, scale=np.exp(mean)), lambda z: (np.exp(mean + sd * z), np.log(sd) + mean + sd * z)
 
 
+def by_quantile(distribution):
+    """z is the normal number of the same quantile, taken from whichever end is nearer."""
+
+    def place(z):
+        value = np.where(z < 0, distribution.ppf(stats.norm.cdf(z)), distribution.isf(stats.norm.sf(z)))
+        return value, stats.norm.logpdf(z) - distribution.logpdf(value)
+
+    return distribution, place
+
+
 def half_normal(sd):
-    half = stats.halfnorm(scale=sd)
+    return by_quantile(stats.halfnorm(scale=sd))
 
-    def place(z):  # the same quantile, from whichever end is nearer
-        value = np.where(z < 0, half.ppf(stats.norm.cdf(z)), half.isf(stats.norm.sf(z)))
-        return value, stats.norm.logpdf(z) - half.logpdf(value)
 
-    return half, place
+def falling(b):
+    return by_quantile(stats.beta(1.0, b))
 
 
 def gamma(shape, rate):
@@ -45,8 +53,7 @@ def laplace(scale):
 
 
 def truncated_normal(mean, sd, low, high):
-    inside = stats.truncnorm((low - mean) / sd, (high - mean) / sd, loc=mean, scale=sd)
-    return inside, lambda z: (low + (high - low) * expit(z), np.log(high - low) + logit_slope(z))
+    return by_quantile(stats.truncnorm((low - mean) / sd, (high - mean) / sd, loc=mean, scale=sd))
 
 
 def beta(a, b):
@@ -59,7 +66,7 @@ def logit_slope(z):
 
 KINDS = {
     "normal": normal, "lognormal": lognormal, "half-normal": half_normal, "gamma": gamma, "laplace": laplace,
-    "truncated-normal": truncated_normal, "beta": beta,
+    "truncated-normal": truncated_normal, "beta": beta, "falling": falling,
 }  # fmt: skip
 
 
@@ -68,12 +75,12 @@ def priors(name, o, brief):
     free = o.get("effects") == "free"
     if name == PYMC:
         own = {
-            "effect": half_normal(2.0), "retention": beta(1.0, 3.0), "steepness": gamma(3.0, 1.0),
+            "effect": half_normal(2.0), "retention": falling(3.0), "steepness": gamma(3.0, 1.0),
             "season": laplace(1.0), "noise": half_normal(2.0),
         }  # fmt: skip
     elif name == MERIDIAN:
         own = {
-            "effect": lognormal(0.2, 0.9), "retention": beta(1.0, 1.0),
+            "effect": lognormal(0.2, 0.9), "retention": falling(1.0),
             "half_at": truncated_normal(0.8, 0.8, 0.1, 10.0), "noise": half_normal(5.0),
         }  # fmt: skip
     else:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from simbench.backends.base import Backend, everything, served
-from simbench.backends.bayes import density
+from simbench.backends.bayes import density, straight
 from simbench.backends.bayes.answers import answer_structure, structure_of
 from simbench.backends.bayes.data import Data, data_of
 from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
@@ -73,14 +73,16 @@ def programs(model: Model, engine: Engine) -> Programs:
     """The stages of a model and an engine, compiled on first use."""
 
     def target(data: Data) -> Callable[[Array], Array]:
-        return lambda z: density.log_density(model, z, data)
+        return lambda t: straight.log_density(model, t, data)
 
     def begin(key: Array, data: Data) -> Any:
         size = density.dimension(model, data)
         return engine.begin(target(data), size, jax.random.wrap_key_data(key), data.kpi.dtype)
 
     def advance(data: Data, state: Any) -> tuple[Any, Draws]:
-        return engine.advance(target(data), state)
+        state, draws = engine.advance(target(data), state)
+        back = jax.vmap(jax.vmap(lambda t: straight.point_of(model, t, data)))
+        return state, draws._replace(points=back(draws.points))
 
     def judge(data: Data, points: Array) -> tuple[Array, Array, Array]:
         every = points.reshape(-1, points.shape[-1])

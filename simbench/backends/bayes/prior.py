@@ -130,6 +130,11 @@ def value(prior: Prior, z: Array) -> Array:
     return KINDS[prior.kind].value(z, *prior.numbers)
 
 
+def point(prior: Prior, x: Array) -> Array:
+    """The point z of a value."""
+    return KINDS[prior.kind].point(x, *prior.numbers)
+
+
 def log_density(prior: Prior, z: Array) -> Array:
     """Log density of each z, normalised."""
     return KINDS[prior.kind].log_density(z, *prior.numbers)

@@ -21,7 +21,7 @@ CASES = [
     ("normal", (0.3, 2.0)), ("lognormal", (-0.5, 0.7)), ("lognormal", (0.2, 0.9)), ("half-normal", (0.2,)),
     ("half-normal", (5.0,)), ("beta", (3.0, 3.0)), ("beta", (1.0, 1.0)), ("beta", (0.5, 2.0)), ("gamma", (2.0, 0.1)),
     ("gamma", (0.7, 3.0)), ("truncated-normal", (0.8, 0.8, 0.1, 10.0)), ("truncated-normal", (-1.0, 0.5, 0.0, 1.0)),
-    ("laplace", (1.5,)),
+    ("laplace", (1.5,)), ("falling", (1.0,)), ("falling", (3.0,)),
 ]  # fmt: skip
 of_cases = pytest.mark.parametrize(("kind", "numbers"), CASES)
 small = st.floats(0.2, 4.0)
@@ -29,7 +29,7 @@ NUMBERS = {
     "normal": st.tuples(st.floats(-3, 3), small), "lognormal": st.tuples(st.floats(-3, 3), small),
     "half-normal": st.tuples(small), "beta": st.tuples(small, small), "gamma": st.tuples(small, small),
     "truncated-normal": st.tuples(st.floats(-1, 2), small, st.floats(-1, 0), st.floats(1, 4)),
-    "laplace": st.tuples(small),
+    "laplace": st.tuples(small), "falling": st.tuples(small),
 }  # fmt: skip
 
 

@@ -22,34 +22,35 @@ TINY = 1e-12
 UNROLLED_LAGS = 24
 
 
-# --- carry-over kernels: each takes lags l = 0..L-1 and named numbers, returns unnormalised weights
+# --- carry-over kernels: each takes lags l = 0..L-1 and named numbers, returns logs of unnormalised weights
 
 
 def _geometric(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
-    retention = number["retention"] if "retention" in number else 0.5 ** (1.0 / number["half_life"])
-    return jnp.where(lags == 0, 1.0, retention**lags)
+    if "half_life" in number and "retention" not in number:
+        return -lags * log(2.0) / number["half_life"]
+    return jnp.where(lags == 0, 0.0, lags * jnp.log(number["retention"]))
 
 
 def _delayed(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
-    return number["retention"] ** ((lags - number["peak"]) ** 2)
+    return (lags - number["peak"]) ** 2 * jnp.log(number["retention"])
 
 
 def _weibull_pdf(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
-    ratio = (lags + 1.0) / number["scale"]
-    return number["shape"] / number["scale"] * ratio ** (number["shape"] - 1) * jnp.exp(-(ratio ** number["shape"]))
+    shape, log_ratio = number["shape"], jnp.log((lags + 1.0) / number["scale"])
+    return jnp.log(shape / number["scale"]) + (shape - 1) * log_ratio - jnp.exp(shape * log_ratio)
 
 
 def _weibull_cdf(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
     hazard = jnp.where(lags == 0, 0.0, (jnp.maximum(lags, 1.0) / number["scale"]) ** number["shape"])
-    return jnp.exp(-jnp.cumsum(hazard))
+    return -jnp.cumsum(hazard)
 
 
 def _binomial(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
-    return (1.0 - lags / length) ** (1.0 / number["retention"] - 1.0)
+    return (1.0 / number["retention"] - 1.0) * jnp.log(1.0 - lags / length)
 
 
 def _none(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
-    return jnp.where(lags == 0, 1.0, 0.0)
+    return jnp.where(lags == 0, 0.0, -jnp.inf)
 
 
 CARRY_OVER: dict[str, Callable[[Array, int, Mapping[str, Array]], Array]] = {
@@ -89,9 +90,9 @@ def kernel(
     Jin et al. 2017 (geometric, delayed); Robyn and PyMC-Marketing documentation (Weibull);
     Meridian documentation (binomial).
     """
-    weights = CARRY_OVER[kind](jnp.arange(length) * 1.0, length, number)
-    if normalised:
-        weights = weights / weights.sum()
+    logs = CARRY_OVER[kind](jnp.arange(length) * 1.0, length, number)
+    # shares of the sum are taken from the largest down: all weights may be too small for numbers
+    weights = jax.nn.softmax(logs) if normalised else jnp.exp(logs)
     return weights if pad is None else jnp.concatenate([weights, jnp.zeros(pad - length)])
 
 

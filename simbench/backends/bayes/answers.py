@@ -67,15 +67,24 @@ def structure_of(
         over_time = density.path(model, parameters, data, periods)[None] if model.bases else None
         freedom = parameters["freedom"][0] if "freedom" in parameters else None
         kernel = density.weights(model, parameters)
-        return base.T * data.scale, kernel, amplitude * data.scale[:, None], half_at, slope, over_time, (
-            parameters["noise"][0] * data.scale
-        ), freedom
+        return (
+            base.T * data.scale,
+            kernel,
+            amplitude * data.scale[:, None],
+            half_at,
+            slope,
+            over_time,
+            (parameters["noise"][0] * data.scale),
+            freedom,
+        )
 
     keys = jax.random.split(key, len(points))
     base, kernel, amplitude, half_at, slope, over_time, noise, freedom = jax.vmap(one)(keys, points)
     money = data.money
     if not model.geos:
-        spent = jnp.where((jnp.arange(panel.lever.shape[0]) < panel.origin)[:, None, None], panel.lever, 0.0).sum(axis=0)
+        spent = jnp.where((jnp.arange(panel.lever.shape[0]) < panel.origin)[:, None, None], panel.lever, 0.0).sum(
+            axis=0
+        )
         total = spent.sum(axis=0)
         share = jnp.where(total > 0, spent / jnp.where(total > 0, total, 1.0), people[:, None])
         base, amplitude = base * people, amplitude * share

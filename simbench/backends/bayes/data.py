@@ -77,23 +77,20 @@ def data_of(brief: Brief, model: Model) -> Data:
     plain = _plain(model, season, known, past, seen)
     length = min(fitted, periods)
     inside = jnp.pad(plain[:, :length], ((0, 0), (0, fitted - length), (0, 0))) * seen[:, None]
-    squares, turn = jnp.linalg.eigh(jnp.einsum("gmp,gmq->gpq", inside, inside))
-    real = squares > 1e-6 * squares.max(axis=-1, keepdims=True) * (1e-6 if inside.dtype == jnp.float64 else 1.0)
-    basis = jnp.einsum("gmp,gpq->gmq", inside, turn) / jnp.sqrt(jnp.where(real, squares, 1.0))[:, None]
-    basis = jnp.where(real[:, None], basis, 0.0)
-    told_kpi = jnp.where(seen > 0, kpi / scale[:, None] - centre[:, None], 0.0)
-    along = jnp.einsum("gm,gmp->gp", told_kpi, basis)
+    axes, roots, turned = jnp.linalg.svd(inside, full_matrices=False)
+    real = roots > 16.0 * jnp.finfo(roots.dtype).eps * roots.max(axis=-1, keepdims=True, initial=0.0)
     spent = jnp.where(active > 0, spend.sum(axis=1), money * count)
     groups = -(-people.shape[0] // model.tiers)
-    return Data(
-        kpi=told_kpi,
+    unknown = jnp.zeros_like(kpi)
+    data = Data(
+        kpi=unknown,
         seen=seen,
         lagged=jnp.transpose(lagged, (2, 3, 0, 1)).reshape(lagged.shape[2], model.lags, -1),
-        basis=basis,
-        size=jnp.where(real, squares, 0.0),
-        turn=turn,
-        along=along,
-        across=told_kpi - jnp.einsum("gp,gmp->gm", along, basis),
+        basis=jnp.where(real[:, None], axes, 0.0),
+        size=jnp.where(real, roots**2, 0.0),
+        turn=jnp.swapaxes(turned, 1, 2),
+        along=unknown,
+        across=unknown,
         plain=plain,
         season=season,
         waves=_waves(model, panel.origin, periods),
@@ -106,6 +103,14 @@ def data_of(brief: Brief, model: Model) -> Data:
         # the largest geos are the first tier
         tier=jnp.argsort(jnp.argsort(-people)) // groups if model.geos else jnp.zeros(1, jnp.int32),
     )
+    return with_kpi(data, kpi / scale[:, None] - centre[:, None])
+
+
+def with_kpi(data: Data, kpi: Array) -> Data:
+    """The same panel with another KPI [G, M], in units of the scale; weeks not seen are ignored."""
+    kpi = jnp.where(data.seen > 0, kpi, 0.0)
+    along = jnp.einsum("gm,gmp->gp", kpi, data.basis)
+    return data._replace(kpi=kpi, along=along, across=kpi - jnp.einsum("gp,gmp->gm", along, data.basis))
 
 
 def _kpi_scale(model: Model, kpi: Array, seen: Array) -> tuple[Array, Array]:
@@ -113,7 +118,8 @@ def _kpi_scale(model: Model, kpi: Array, seen: Array) -> tuple[Array, Array]:
     count = seen.sum()
     mean = kpi.sum(axis=1) / count
     if model.kpi == "mean":
-        return jnp.ones_like(mean), jnp.where(jnp.abs(mean) > 0, jnp.abs(mean), 1.0)
+        scale = jnp.where(jnp.abs(mean) > 0, jnp.abs(mean), 1.0)
+        return mean / scale, scale
     if model.kpi == "max":
         most = jnp.where(seen > 0, kpi, -jnp.inf).max(axis=1)
         return jnp.zeros_like(mean), jnp.where(most > 0, most, 1.0)
@@ -197,7 +203,8 @@ def _waves(model: Model, origin: Array, periods: int) -> Array:
     """
     if not model.bases:
         return jnp.zeros((periods, 0))
-    half = 0.65 * periods
+    # far enough beyond both ends for the variance to be whole there
+    half = 0.5 * periods + 1.5 * model.length
     n = jnp.minimum(jnp.arange(periods), origin - 1) - 0.5 * periods
     root = jnp.arange(1, model.bases + 1) * jnp.pi / (2.0 * half)
     density = jnp.sqrt(2.0 * jnp.pi) * model.length * jnp.exp(-0.5 * (model.length * root) ** 2)

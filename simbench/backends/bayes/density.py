@@ -195,41 +195,36 @@ def _seen_season(data: Data) -> Array:
 def log_likelihood(model: Model, parameters: Parameters, data: Data) -> Array:
     """Log density of the seen KPI given the parameters; what is linear and normal is integrated out.
 
-    Given the rest the KPI of a geo is normal with covariance ``S = noise^2 I + Z Z' + A A'``, Z the plain columns
-    and A the rows of media whose coefficients are normal, both times their prior sd. On the axes of Z the first two,
-    S0, are diagonal. Rows U and KPI y enter by their products ``U S0^-1 U'`` and ``U S0^-1 y`` only, small matrices;
-    A takes a factorisation of its own size (Woodbury).
+    Given the rest the KPI of a geo is normal with covariance ``noise^2 I + Z Z' + A A'``, Z the plain columns and A
+    the rows of media whose coefficients are normal, both times their prior sd. On the axes of Z the first two are
+    diagonal; A takes a factorisation of its own small size (Woodbury).
     """
-    noise, count = parameters["noise"][0], data.seen.sum()
-    media = media_of(model, parameters, data)
+    media, noise, count = media_of(model, parameters, data), parameters["noise"][0], data.seen.sum()
+    mean = known_mean(model, parameters, data, media)
     if not model.collapsed:
-        rest = (data.kpi - known_mean(model, parameters, data, media)) * data.seen
-        return _around(model, parameters, rest, noise, data)
-    rows, known = media.rows, media.known
-    if "season" in parameters:
-        waves = _seen_season(data).T
-        rows = jnp.concatenate([rows, jnp.broadcast_to(waves[:, None], (len(waves), *rows.shape[1:]))])
-        known = jnp.concatenate([known, jnp.broadcast_to(parameters["season"], (len(known), len(waves)))], axis=1)
+        return _around(model, parameters, (data.kpi - mean) * data.seen, noise, data)
+
+    def apart(x: Array) -> tuple[Array, Array]:  # [k, G, M] along the axes of Z [k, G, p] and across them
+        along = jnp.einsum("kgm,gmp->kgp", x, data.basis)
+        return along, x - jnp.einsum("kgp,gmp->kgm", along, data.basis)
+
     variance, (geos, axes) = noise**2, data.size.shape
     total = variance + data.size  # of each axis of Z
-    met = jnp.einsum("kgm,gmq->gkq", rows, jnp.concatenate([data.basis, data.across[..., None]], axis=-1))
-    along, across = met[..., :axes], met[..., axes]
-    weighted = along / total[:, None]
-    products = (
-        jnp.einsum("gkp,gjp->gkj", weighted - along / variance, along)
-        + jnp.einsum("kgm,jgm->gkj", rows, rows) / variance
-    )
-    toward = jnp.einsum("gkp,gp->gk", weighted, data.along) + across / variance
-    pulled = jnp.einsum("gkj,gj->gk", products, known)
-    square = (data.along**2 / total).sum() + (data.across**2).sum() / variance
-    square = square - (known * (2.0 * toward - pulled)).sum()
+    mean_along, mean_across = apart(mean[None])
+    along, across = data.along - mean_along[0], data.across - mean_across[0]
+    square = (along**2 / total).sum() + (across**2).sum() / variance
     logs = jnp.log(total).sum() + geos * (count - axes) * jnp.log(variance) + geos * count * log(2 * pi)
-    if not media.sd.shape[1]:
-        return -0.5 * (logs + square)
     channels = media.sd.shape[1]
-    inner = media.sd[:, :, None] * products[:, :channels, :channels] * media.sd[:, None]
-    factor = cholesky(jnp.eye(channels) + inner)
-    gained = solve_lower(factor, (media.sd * (toward - pulled)[:, :channels])[..., None])
+    if not channels:
+        return -0.5 * (logs + square)
+    row_along, row_across = apart(media.rows)
+    weighted = row_along / total
+    products = jnp.einsum("kgp,jgp->gkj", weighted, row_along) + (
+        jnp.einsum("kgm,jgm->gkj", row_across, row_across) / variance
+    )
+    toward = jnp.einsum("kgp,gp->gk", weighted, along) + jnp.einsum("kgm,gm->gk", row_across, across) / variance
+    factor = cholesky(jnp.eye(channels) + media.sd[:, :, None] * products * media.sd[:, None])
+    gained = solve_lower(factor, (media.sd * toward)[..., None])
     logs = logs + 2.0 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum()
     return -0.5 * (logs + square - (gained**2).sum())
 

@@ -44,7 +44,6 @@ class Programs(NamedTuple):
 class Fit(NamedTuple):
     """Posterior points of worlds, and how far they are to be trusted (leading axis: worlds)."""
 
-    data: Data
     points: Sequence[Array]  #: each [chains, samples, n]; worlds may differ in samples
     rhat: Array
     ess: Array  #: of the parameter with the fewest
@@ -88,8 +87,12 @@ def programs(model: Model, engine: Engine) -> Programs:
         every = points.reshape(-1, points.shape[-1])
         told = jax.lax.map(lambda z: returns(model, z, data), every, batch_size=64)
         told = told.reshape(*points.shape[:2], -1)
+        n = points.shape[-1]
         rhat, ess = chains_agree(jnp.concatenate([points, told], axis=-1))
-        return rhat.max(), ess.min(), ess[points.shape[-1] :].min()
+        # the return of a channel never used may be a constant
+        known = jnp.concatenate([jnp.ones(n), data.active.reshape(-1)]) > 0
+        rhat, ess = jnp.where(known, rhat, 1.0), jnp.where(known, ess, jnp.inf)
+        return rhat.max(), ess.min(), ess[n:].min()
 
     def structure(key: Array, points: Array, data: Data, brief: Brief) -> Any:
         return structure_of(model, jax.random.wrap_key_data(key), points, data, brief)
@@ -118,13 +121,12 @@ def answer(curve: str, keys: Array, structures: Any, briefs: Brief) -> Answers:
     return jax.lax.map(each, (keys, structures, briefs))
 
 
-def fitted(stages: Programs, engine: Engine, keys: Array, briefs: Brief, lanes: int, precision: str) -> Fit:
-    """Posterior points of a batch of briefs (leading axis R of every array)."""
+def fitted(stages: Programs, engine: Engine, keys: Array, data: Data, lanes: int, precision: str) -> Fit:
+    """Posterior points of a batch of worlds (leading axis R of every array)."""
 
     def run(program: Callable[..., Any], *batched: Any) -> Any:
         return in_blocks(program, batched, lanes, precision)
 
-    data = run(stages.data, briefs)
     state = run(stages.begin, keys, data)
     count = len(keys)
     points: list[Array] = [np.empty(0)] * count
@@ -132,7 +134,7 @@ def fitted(stages: Programs, engine: Engine, keys: Array, briefs: Brief, lanes: 
     divergences, khat = np.zeros(count), np.full(count, np.nan)
     going = np.arange(count)
     for k in range(engine.rounds):
-        own = take(data, going)
+        own = take(data, list(going))
         state, draws = run(stages.advance, own, state)
         for row, i in enumerate(going):
             points[i] = np.concatenate([points[i], draws.points[row]], axis=1) if k else draws.points[row]
@@ -144,10 +146,10 @@ def fitted(stages: Programs, engine: Engine, keys: Array, briefs: Brief, lanes: 
         rhat[going], ess[going], ess_return[going] = run(stages.judge, own, np.stack([points[i] for i in going]))
         short = ~((rhat[going] <= RHAT) & (ess_return[going] >= engine.ess))
         short &= np.isfinite(rhat[going])  # what is not finite by now will not become so
-        going, state = going[short], take(state, np.flatnonzero(short))
+        going, state = going[short], take(state, list(np.flatnonzero(short)))
         if not len(going):
             break
-    return Fit(data, points, rhat, ess, ess_return, divergences, khat)
+    return Fit(points, rhat, ess, ess_return, divergences, khat)
 
 
 def evenly(points: Array, draws: int) -> Array:
@@ -195,7 +197,8 @@ def bayes_backend(
     stages = programs(model, engine)
 
     def ask(keys: Array, briefs: Brief) -> list[Answers | Failure]:
-        fit = fitted(stages, engine, keys, briefs, lanes, precision)
+        data = in_blocks(stages.data, (briefs,), lanes, precision)
+        fit = fitted(stages, engine, keys, data, lanes, precision)
         told = [diagnostics_of(engine, fit, i) for i in range(len(keys))]
         chosen = [evenly(points, briefs.questions.sizes.draws) for points in fit.points]
         replies: dict[int, Answers | Failure] = {}
@@ -207,7 +210,7 @@ def bayes_backend(
         left = [i for i in range(len(keys)) if i not in replies]
         if left:
             brief, points = take(briefs, left), np.stack([chosen[i] for i in left])
-            inner = (spun(keys[left], 1), points, take(fit.data, left), brief)
+            inner = (spun(keys[left], 1), points, take(data, left), brief)
             structures = in_blocks(stages.structure, inner, min(lanes, block), precision)
             answers = answered(model, keys[left], structures, brief, precision)
             replies |= {i: each._replace(diagnostics=told[i]) for i, each in zip(left, answers, strict=True)}

@@ -61,6 +61,4 @@ def advance(pool: int, log_density: LogDensity, state: State) -> tuple[State, Dr
 
 def laplace(pool: int) -> Engine:
     """The engine."""
-    return Engine(
-        "laplace", begin, lambda density, state: advance(pool, density, state), exact=False
-    )
+    return Engine("laplace", begin, lambda density, state: advance(pool, density, state), exact=False)

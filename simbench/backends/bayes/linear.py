@@ -41,7 +41,9 @@ def solve_lower(factor: Array, b: Array) -> Array:
         here = (jax.lax.dynamic_index_in_dim(b, k, axis=-2, keepdims=False) - known) / pivot
         return jnp.where((rows == k)[:, None], here[..., None, :], x)
 
-    return jax.lax.fori_loop(0, n, row, jnp.zeros(jnp.broadcast_shapes(b.shape, (*factor.shape[:-1], b.shape[-1])), b.dtype))
+    return jax.lax.fori_loop(
+        0, n, row, jnp.zeros(jnp.broadcast_shapes(b.shape, (*factor.shape[:-1], b.shape[-1])), b.dtype)
+    )
 
 
 def solve_upper(factor: Array, b: Array) -> Array:

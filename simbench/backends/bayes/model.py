@@ -50,7 +50,9 @@ class Model(NamedTuple):
     tail: bool = True  #: a return counts what arrives after the seen weeks too
     noise: str = "normal"  #: or "student"
     collapsed: bool = True  #: plain coefficients are integrated out (normal noise only)
-    free: Prior | None = None  #: effects that are normal, of either sign, and integrated out; kind "expected" or "normal"
+    free: Prior | None = (
+        None  #: effects that are normal, of either sign, and integrated out; kind "expected" or "normal"
+    )
     geos: bool = False  #: each geo has its own coefficients, and effects that vary around the common ones
     tiers: int = 1  #: groups of geos by population with returns of their own
     bases: int = 0  #: waves that an effect's path over time is made of; 0 = constant effects

@@ -60,7 +60,9 @@ def _media(numbers: dict[str, Any], carry_over: str, curve: str) -> tuple[Parame
     normal = Prior("lognormal", (log(numbers["half_at_median"]), numbers["half_at_sigma"]))
     bends = [Parameter("half_at", "channel", normal)]
     if curve == "hill":
-        bends.append(Parameter("slope", "channel", Prior("lognormal", (log(numbers["slope_median"]), numbers["slope_sigma"]))))
+        bends.append(
+            Parameter("slope", "channel", Prior("lognormal", (log(numbers["slope_median"]), numbers["slope_sigma"])))
+        )
     retention = Parameter("retention", "channel", Prior("beta", (numbers["retention_a"], numbers["retention_b"])))
     carries = {
         "geometric": [retention],
@@ -116,14 +118,10 @@ def robust(carry_over: str = "geometric", curve: str = "hill", **numbers: Any) -
         Parameter("freedom", "one", Prior("gamma", (2.0, 0.1))),
     )
     made = national(carry_over, curve, **numbers)
-    return made._replace(
-        name="robust", parameters=(*made.parameters, *own), noise="student", collapsed=False
-    )
+    return made._replace(name="robust", parameters=(*made.parameters, *own), noise="student", collapsed=False)
 
 
-def time_varying(
-    carry_over: str, curve: str, bases: int, length: float, swing_sd: float, **numbers: Any
-) -> Model:
+def time_varying(carry_over: str, curve: str, bases: int, length: float, swing_sd: float, **numbers: Any) -> Model:
     """The national model with effects that change smoothly over time.
 
     Each channel's effect is multiplied by the exponential of a Gaussian process (Hilbert-space approximation,
@@ -154,9 +152,7 @@ def geo_hierarchical(
             Parameter("tier", "tier", Prior("normal", (0.0, 1.0))),
             Parameter("between", "channel", Prior("half-normal", (between_sd,))),
         ]
-    return made._replace(
-        name="geo-hierarchical", parameters=(*made.parameters, *own), geos=True, tiers=tiers
-    )
+    return made._replace(name="geo-hierarchical", parameters=(*made.parameters, *own), geos=True, tiers=tiers)
 
 
 def pymc_marketing_style(effects: str = "positive") -> Model:

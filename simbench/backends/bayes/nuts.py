@@ -24,7 +24,9 @@ class Sampler(NamedTuple):
     target_accept: float
 
 
-def sample(key: Array, log_density: LogDensity, size: int, sampler: Sampler, dtype: Any = None) -> tuple[Array, Array, Array]:
+def sample(
+    key: Array, log_density: LogDensity, size: int, sampler: Sampler, dtype: Any = None
+) -> tuple[Array, Array, Array]:
     """Chains of NUTS from random starts, one after the other.
 
     Returns

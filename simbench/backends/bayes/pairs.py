@@ -92,7 +92,9 @@ def pair(model: str, way: str, name: str = "") -> Contender:
             supports=entry.supports, tags=tags, handles=entry.handles,
         )  # fmt: skip
 
-    return Contender(name, f"{entry.title}; {own.title}", make, (*own.options, *entry.options), entry.source, entry.answers)
+    return Contender(
+        name, f"{entry.title}; {own.title}", make, (*own.options, *entry.options), entry.source, entry.answers
+    )
 
 
 def _prior_only(precision: str, **options: Any) -> Backend:
@@ -125,7 +127,11 @@ NATIONAL_AUTO = Contender(
     "national-auto",
     "the national Bayesian model: importance sampling around the mode where k-hat trusts it, else by chains",
     _national_auto,
-    (*(option for option in WAYS["laplace"].options if option.name == "pool"), *WAYS["hmc"].options, *MODELS["national"].options),
+    (
+        *(option for option in WAYS["laplace"].options if option.name == "pool"),
+        *WAYS["hmc"].options,
+        *MODELS["national"].options,
+    ),
     MODELS["national"].source,
     MODELS["national"].answers,
 )

@@ -57,7 +57,8 @@ def _truncated_point(x: Array, mean: Array, sd: Array, low: Array, high: Array) 
 
 
 def _half(z: Array) -> Array:
-    """The quantile of a half-normal number that z is of a normal one; exact in both tails."""
+    """The quantile of a half-normal number that z is of a normal one; exact in both tails, up to float32's range."""
+    z = jnp.clip(z, -12.0, 12.0)
     low, high = jnp.minimum(z, 0.0), jnp.maximum(z, 0.0)
     return jnp.where(z < 0.0, sqrt(2.0) * erf_inv(ndtr(low)), -ndtri(0.5 * ndtr(-high)))
 

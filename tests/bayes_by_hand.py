@@ -161,7 +161,7 @@ def saturated(kind, v, numbers):
 
 def wave(o, week, periods, origin):
     """What each base of a path is worth in a week: a Gaussian process by its sines (Riutort-Mayol and others 2023)."""
-    half_width = periods / 2 + 1.5 * length
+    half_width = periods / 2 + 1.5 * o["length"]
     at = min(week, origin - 1) - periods / 2  # nothing is known of what comes after the last week
     values = []
     for base in range(1, o["bases"] + 1):

@@ -167,10 +167,16 @@ def media_of(model: Model, parameters: Parameters, data: Data) -> Media:
     unit = amplitudes(model, parameters, data, curve)
     own, sd = effects(model, parameters, data)
     rows = curve[..., : data.seen.shape[0]]
+    if model.free is None and not model.geos:  # only their sum is needed, and centred
+        return Media(rows, unit * own, unit[:, :0])
+    return Media(_as_told(model, rows, data), unit * own, unit * sd)
+
+
+def _as_told(model: Model, rows: Array, data: Data) -> Array:
+    """Rows [..., M] as the model has media: less their mean over the seen weeks, or not; 0 in others."""
     if model.centred:
         rows = rows - (rows @ data.seen / data.seen.sum())[..., None]
-    blocked = model.free is not None or model.geos
-    return Media(rows * data.seen, unit * own, unit * sd if blocked else unit[:, :0])
+    return rows * data.seen
 
 
 # --- the likelihood
@@ -178,7 +184,7 @@ def media_of(model: Model, parameters: Parameters, data: Data) -> Media:
 
 def known_mean(model: Model, parameters: Parameters, data: Data, media: Media) -> Array:
     """Mean [G, M] of the scaled KPI in the seen weeks; what is integrated out stands at 0."""
-    mean = jnp.einsum("gc,cgm->gm", media.known, media.rows)
+    mean = _as_told(model, jnp.einsum("gc,cgm->gm", media.known, media.rows), data)
     if "season" in parameters:
         mean = mean + parameters["season"] @ _seen_season(data).T
     if not model.collapsed:

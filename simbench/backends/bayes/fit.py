@@ -28,7 +28,7 @@ from simbench.records import Answers, Brief, Diagnostics, Failure
 Array = Any
 
 
-LOST = "the posterior has no finite draws: look for series that are constant, or far beyond the scale of the others"
+LOST = "no finite posterior: look for weeks without a number, or series far beyond the scale of the others"
 
 
 class Programs(NamedTuple):
@@ -201,9 +201,10 @@ def bayes_backend(
         fit = fitted(stages, engine, keys, data, lanes, precision)
         told = [diagnostics_of(engine, fit, i) for i in range(len(keys))]
         chosen = [evenly(points, briefs.questions.sizes.draws) for points in fit.points]
+        whole = [all(np.isfinite(x[i]).all() for x in data) for i in range(len(keys))]
         replies: dict[int, Answers | Failure] = {}
         for i, points in enumerate(chosen):
-            if not np.isfinite(points).all():
+            if not (whole[i] and np.isfinite(points).all()):
                 replies[i] = Failure("nonfinite", LOST)
             elif strict and not told[i].converged:
                 replies[i] = Failure("unconverged", f"k-hat {told[i].khat_max:.2f}, R-hat {told[i].rhat_max:.3f}")

@@ -30,7 +30,7 @@ WAYS: dict[str, Way] = {
             Option("chains", 4, "independent chains", "chains", low=2, high=64),
             Option("warmup", 100, "steps of each chain that adapt and are thrown away", "steps", low=20),
             Option("samples", 200, "steps of each chain that are kept, a round", "steps", low=10),
-            Option("rounds", 4, "rounds at most, until R-hat and effective draws are good enough", low=1, high=100),
+            Option("rounds", 3, "rounds at most, until R-hat and effective draws are good enough", low=1, high=100),
             Option("ess", 400.0, "effective draws of every return that are enough", "draws", low=1.0),
             Option("leapfrogs", 6, "steps of a trajectory", "steps", low=1, high=1000),
             Option("accept", 0.8, "acceptance that the step size is adapted to", low=0.5, high=0.99),

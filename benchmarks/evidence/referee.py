@@ -1,0 +1,292 @@
+"""Engines against the no-U-turn sampler of NumPyro: on the collapsed density, and on models written out in full.
+
+python -m benchmarks.evidence.referee --panels 20 --samples 10000 --full-panels 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from numpyro.handlers import seed, trace
+from numpyro.infer.util import constrain_fn, potential_energy
+from scipy.stats import norm
+
+from benchmarks.evidence import common
+from benchmarks.evidence.common import Summary
+from simbench.backends.bayes import fit, nuts, referee
+from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
+from simbench.backends.bayes.models import MODELS
+from simbench.blocks import in_float64
+
+SCENARIOS = ("clean", "jin2017-2y", "weak-media", "pymclabs-small", "collinear[0.9]")
+LEVELS = np.array([0.05, 0.5, 0.95])
+QUANTITIES = ("ROAS", "marginal ROAS", "curve")
+
+
+class Told(NamedTuple):
+    """One sampler on one panel."""
+
+    summary: Summary  #: of quantities [5 C]
+    green: bool  #: its own diagnostics are content
+
+
+def summary(x: Any) -> Summary:
+    """Moments, effective draws and quantiles of chains [M, S, Q]."""
+    _, ess = chains_agree(x)
+    every = x.reshape(-1, x.shape[-1])
+    return Summary(every.mean(axis=0), every.std(axis=0, ddof=1), ess, jnp.quantile(every, LEVELS, axis=0))
+
+
+def summarised(model: Any, key: Any, points: Any, data: Any) -> Summary:
+    """The summary of chains of points [M, S, n]."""
+    x = common.at_points(model, key, points.reshape(-1, points.shape[-1]), data)
+    return summary(x.reshape(*points.shape[:2], -1))
+
+
+@cache
+def by_engine(name: str, way: str, options: tuple[tuple[str, Any], ...] = ()) -> Any:
+    """A function of briefs of one shape that tells what an engine says of each."""
+    model = common.model_of(name)
+    engine, precision = common.default_engine(way, **dict(options))
+    stages = fit.programs(model, engine)
+    sums = jax.jit(lambda *arguments: summarised(model, *arguments))
+
+    def run(briefs: list[Any]) -> list[Told]:
+        lanes = common.LANES if engine.together else 1
+        keys, data = common.keys_of(len(briefs), 1), in_float64(stages.data, common.stacked(briefs))
+        fitted = fit.fitted(stages, engine, keys, data, lanes, precision)
+        replies = []
+        for i, points in enumerate(fitted.points):
+            own = jax.tree.map(lambda x, i=i: x[i], data)
+            said = in_float64(sums, keys[i], points.astype(float), own)
+            if points.shape[0] == 1:  # a pool of weighted points
+                said = said._replace(ess=np.full_like(said.ess, fitted.ess[i]))
+            replies.append(Told(said, bool(fit.diagnostics_of(engine, fitted, i).converged)))
+        return replies
+
+    return run
+
+
+@cache
+def in_full(name: str, sampler: nuts.Sampler) -> Any:
+    """As :func:`by_engine`, of the model written out in NumPyro with nothing integrated out."""
+    model = common.model_of(name)
+
+    def chains(key: Any, data: Any) -> tuple[Any, Any]:
+        sites = trace(seed(referee.full, jax.random.key(0))).get_trace(model, data)
+        start = {site: jnp.zeros_like(each["value"]) for site, each in sites.items() if not each["is_observed"]}
+        flat, shaped = ravel_pytree(start)
+
+        def log_density(x: Any) -> Any:
+            return -potential_energy(referee.full, (model, data), {}, shaped(x))
+
+        def told(x: Any) -> Any:
+            values = constrain_fn(referee.full, (model, data), {}, shaped(x))
+            block = values.get("block", jnp.zeros((len(data.size), 0)))
+            return common.quantities(model, values, block, data)
+
+        points, _, diverged = nuts.sample(jax.random.wrap_key_data(key), log_density, len(flat), sampler, flat.dtype)
+        x = jax.lax.map(told, points.reshape(-1, len(flat)), batch_size=32)
+        x = x.reshape(*points.shape[:2], -1)
+        return summary(x), chains_agree(x)[0].max()
+
+    program = jax.jit(chains)
+    data_program = fit.programs(model, common.default_engine("nuts")[0]).data
+
+    def run(briefs: list[Any]) -> list[Told]:
+        data, keys = in_float64(data_program, common.stacked(briefs)), common.keys_of(len(briefs), 2)
+        every = [in_float64(program, keys[i], jax.tree.map(lambda x, i=i: x[i], data)) for i in range(len(briefs))]
+        return [Told(said, bool(rhat <= RHAT)) for said, rhat in every]
+
+    return run
+
+
+# --- comparing
+
+
+def z_scores(own: Summary, other: Summary) -> np.ndarray:
+    """Differences of means in standard errors, of every quantity [P, Q]."""
+    error = np.sqrt(own.sd**2 / own.ess + other.sd**2 / other.ess)
+    return (own.mean - other.mean) / error
+
+
+def clustered(z: list[np.ndarray], seed: int = 0) -> tuple[float, float, float, float]:
+    """Mean and sd of z, and standard errors of both: panels are drawn again, with all their quantities."""
+    rng = np.random.default_rng(seed)
+    every = np.concatenate(z)
+    drawn = [np.concatenate([z[i] for i in rng.integers(0, len(z), len(z))]) for _ in range(2000)]
+    return every.mean(), every.std(), np.std([x.mean() for x in drawn]), np.std([x.std() for x in drawn])
+
+
+class Errors(NamedTuple):
+    """Deviations from a referee in its posterior sds, quantities of all panels together."""
+
+    bias: float
+    absolute: float
+    floor: float  #: of `absolute`, if both samplers are right
+    spread: float  #: mean of the log ratio of posterior sds
+    spread_absolute: float
+    spread_floor: float
+    quantiles: np.ndarray  #: mean absolute error of 5%, 50% and 95%
+    quantile_floors: np.ndarray
+
+
+def errors(own: list[Summary], other: list[Summary]) -> Errors:
+    """How far a sampler is off, beside what chance alone would give for normal quantities."""
+
+    def every(f: Any) -> np.ndarray:
+        return np.concatenate([f(a, b) for a, b in zip(own, other, strict=True)], axis=-1)
+
+    off = every(lambda a, b: (a.mean - b.mean) / b.sd)
+    ratio = every(lambda a, b: np.log(a.sd / b.sd))
+    quantiles = np.abs(every(lambda a, b: (a.quantiles - b.quantiles) / b.sd)).mean(axis=-1)
+    chance = np.sqrt(2 / np.pi) * every(lambda a, b: np.sqrt(1 / a.ess + 1 / b.ess)).mean()
+    steep = np.sqrt(LEVELS * (1 - LEVELS)) / norm.pdf(norm.ppf(LEVELS))
+    return Errors(
+        off.mean(), np.abs(off).mean(), chance, ratio.mean(), np.abs(ratio).mean(), chance / np.sqrt(2), quantiles,
+        steep * chance,
+    )  # fmt: skip
+
+
+# --- the table
+
+
+def panels_of(name: str, count: int) -> list[list[Any]]:
+    """Briefs of a model, those of one shape together: so many in all, spread over the scenarios."""
+    if MODELS[name].make is MODELS["geo-hierarchical"].make:
+        return [common.briefs_of(common.GEO, list(range(count)))]
+    numbers = [len(range(i, count, len(SCENARIOS))) for i in range(len(SCENARIOS))]
+    groups: dict[Any, list[Any]] = {}
+    for scenario, number in zip(SCENARIOS, numbers, strict=True):
+        for brief in common.briefs_of(scenario, list(range(number))) if number else []:
+            groups.setdefault((brief.panel.lever.shape, brief.panel.controls.shape), []).append(brief)
+    return list(groups.values())
+
+
+def main() -> None:
+    """Write the tables."""
+    ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ask.add_argument("--models", nargs="+", default=list(MODELS))
+    ask.add_argument("--panels", type=int, default=8, help="panels of a model (collapsed density)")
+    ask.add_argument("--samples", type=int, default=2500, help="steps kept of each of the referee's 4 chains")
+    ask.add_argument("--warmup", type=int, default=750)
+    ask.add_argument("--full-panels", type=int, default=2, help="panels on which the full model is sampled too")
+    ask.add_argument("--full-samples", type=int, default=1000)
+    ask.add_argument("--full-warmup", type=int, default=750)
+    asked = ask.parse_args()
+    common.settings()
+    began = time.perf_counter()
+    exact, approximate, by_quantity = [], [], []
+    for name in asked.models:
+        groups = panels_of(name, asked.panels)
+        collapsed = by_engine(name, "nuts", (("warmup", asked.warmup), ("samples", asked.samples)))
+        full = in_full(name, nuts.Sampler(4, asked.full_warmup, asked.full_samples, 0.8))
+        said: dict[str, list[Told]] = {
+            "nuts": [one for briefs in groups for one in collapsed(briefs)],
+            "hmc": [one for briefs in groups for one in by_engine(name, "hmc")(briefs)],
+            "laplace": [one for briefs in groups for one in by_engine(name, "laplace")(briefs)],
+            # those of the first shape: one program less to compile
+            "full": full(groups[0][: asked.full_panels]),
+        }
+        for label, own, other in (
+            ("hmc, collapsed NUTS", "hmc", "nuts"),
+            ("collapsed NUTS, full NUTS", "nuts", "full"),
+            ("hmc, full NUTS", "hmc", "full"),
+        ):
+            exact.append(row_of_exact(name, label, said[own][: len(said[other])], said[other]))
+        approximate += rows_of_approximate(name, said["laplace"], said["nuts"])
+        by_quantity += rows_by_quantity(name, said["hmc"], said["nuts"])
+        print(f"{time.perf_counter() - began:.0f} s", *exact[-3:], *approximate[-2:], sep="\n", flush=True)
+    changed = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in vars(asked).items() if key != "models")
+    text = common.told(f"python -m benchmarks.evidence.referee {changed}", time.perf_counter() - began)
+    text += common.table(EXACT, exact) + "\nBy quantity, `hmc` against NUTS on the collapsed density:\n\n"
+    text += common.table(BY_QUANTITY, by_quantity) + "\n`laplace` against the same chains:\n\n"
+    text += common.table(APPROXIMATE, approximate)
+    print(text)
+    if asked.models == list(MODELS):
+        common.written("referee", text)
+
+
+EXACT = [
+    "model: sampler, referee", "panels", "content", "z mean", "z sd", "error of means", "(chance)", "sd ratio, log",
+    "error of 5 / 50 / 95%", "(chance)", "verdict",
+]  # fmt: skip
+BY_QUANTITY = ["model", *(f"{each}: z mean, sd" for each in QUANTITIES)]
+APPROXIMATE = [
+    "model: panels", "panels", "bias of means", "error of means", "(chance)", "sd ratio, log", "its error", "(chance)",
+    "error of 5 / 50 / 95%", "verdict",
+]  # fmt: skip
+
+
+def moving(own: list[Told], other: list[Told]) -> list[np.ndarray]:
+    """Which quantities [Q] of each panel vary at all."""
+    return [(a.summary.sd > 0) & (b.summary.sd > 0) for a, b in zip(own, other, strict=True)]
+
+
+def cut(every: list[Told], kept: list[np.ndarray]) -> list[Summary]:
+    """The summaries of some quantities."""
+    return [Summary(*(x[..., k] for x in one.summary)) for one, k in zip(every, kept, strict=True)]
+
+
+def row_of_exact(name: str, label: str, own: list[Told], other: list[Told]) -> list[str]:
+    kept = moving(own, other)
+    a, b = cut(own, kept), cut(other, kept)
+    mean, sd, mean_error, sd_error = clustered([z_scores(x, y) for x, y in zip(a, b, strict=True)])
+    e = errors(a, b)
+    fine = abs(mean) <= 0.3 and 0.8 <= sd <= 1.25
+    # outside by no more than two standard errors: not told apart from the target with so few panels
+    near = abs(mean) <= 0.3 + 2 * mean_error and 0.8 - 2 * sd_error <= sd <= 1.25 + 2 * sd_error
+    few = len(own) < 5
+    return [
+        f"{name}: {label}", f"{len(own)}", f"{sum(x.green for x in own)}, {sum(x.green for x in other)}",
+        f"{mean:+.2f}" + ("" if few else f" ± {mean_error:.2f}"), f"{sd:.2f}" + ("" if few else f" ± {sd_error:.2f}"),
+        f"{e.absolute:.3f}", f"{e.floor:.3f}", f"{e.spread:+.3f}", _three(e.quantiles), _three(e.quantile_floors),
+        "yes" if fine else "within 2 se" if near and not few else "no",
+    ]  # fmt: skip
+
+
+def rows_by_quantity(name: str, own: list[Told], other: list[Told]) -> list[list[str]]:
+    def part(x: np.ndarray, which: int) -> np.ndarray:
+        roas, marginal, *curve = np.split(x, 2 + len(common.MULTIPLIERS))
+        return (roas, marginal, np.concatenate(curve))[which]
+
+    z = [np.where(k, z_scores(a.summary, b.summary), np.nan) for a, b, k in zip(own, other, moving(own, other))]
+    cells = []
+    for which in range(len(QUANTITIES)):
+        kept = [x[np.isfinite(x)] for x in (part(x, which) for x in z)]
+        mean, sd, mean_error, sd_error = clustered(kept)
+        cells.append(f"{mean:+.2f} ± {mean_error:.2f}, {sd:.2f} ± {sd_error:.2f}")
+    return [[name, *cells]]
+
+
+def rows_of_approximate(name: str, own: list[Told], other: list[Told]) -> list[list[str]]:
+    rows = []
+    for label, picked in (("all", [True] * len(own)), (f"k-hat up to {KHAT}", [x.green for x in own])):
+        pairs = [(a, b) for a, b, p in zip(own, other, picked, strict=True) if p]
+        if not pairs:
+            rows.append([f"{name}: {label}", "0", *["-"] * (len(APPROXIMATE) - 2)])
+            continue
+        a, b = (list(x) for x in zip(*pairs, strict=True))
+        kept = moving(a, b)
+        e = errors(cut(a, kept), cut(b, kept))
+        fine = abs(e.bias) <= 0.1 and abs(e.spread) <= 0.1
+        rows.append([
+            f"{name}: {label}", f"{len(a)}", f"{e.bias:+.3f}", f"{e.absolute:.3f}", f"{e.floor:.3f}", f"{e.spread:+.3f}",
+            f"{e.spread_absolute:.3f}", f"{e.spread_floor:.3f}", _three(e.quantiles), "yes" if fine else "no",
+        ])  # fmt: skip
+    return rows
+
+
+def _three(x: np.ndarray) -> str:
+    return " / ".join(f"{each:.2f}" for each in x)
+
+
+if __name__ == "__main__":
+    main()

@@ -194,24 +194,25 @@ def fitted(data: Data, penalty: Array, point: Array) -> Model:
     Runge and others 2024, Packaging Up Media Mix Modeling, arXiv:2403.14674; Robyn's source, version 3.12.
     """
     retention, alpha, gamma = point[:-1].reshape(3, -1)
-    seen, count = data.seen[:, None], data.seen.sum()
-    carry_over = carried(retention, data.lever) * seen
-    peak = carry_over.max(axis=0)
+    count = data.seen.sum()
+    # [C, M]: loops over weeks, the last axis, use whole vectors
+    carry_over = carried(retention, data.lever).T * data.seen
+    peak = carry_over.max(axis=1)
     half_at = gamma * jnp.where(peak > 0, peak, 1.0)
-    curve = saturate("hill", carry_over, half_at, alpha)
-    mean = curve.sum(axis=0) / count
-    centred = (curve - mean) * seen
-    spread = jnp.sqrt((centred**2).sum(axis=0) / count)
+    curve = saturate("hill", carry_over, half_at[:, None], alpha[:, None])
+    mean = curve @ data.seen / count
+    centred = (curve - mean[:, None]) * data.seen
+    spread = jnp.sqrt(jnp.einsum("cm,cm->c", centred, centred) / count)
     unit = jnp.where(spread > 1e-9, spread, 1.0)
-    media = centred / unit
+    media = centred / unit[:, None]
     # ridge of variance-one columns; the plain ones are solved for on their axes, given the media
     ridge = data.strongest * penalty * (1e-4 + (1.0 - 1e-4) * point[-1])
-    cross, along, own = media.T @ data.turned / count, data.turned.T @ data.kpi / count, media.T @ data.kpi / count
+    cross, along, own = media @ data.turned / count, data.turned.T @ data.kpi / count, media @ data.kpi / count
     kept = 1.0 / (data.size + ridge)
-    gram = media.T @ media / count + ridge * jnp.eye(len(peak)) - (cross * kept) @ cross.T
+    gram = media @ media.T / count + ridge * jnp.eye(len(peak)) - (cross * kept) @ cross.T
     beta = nonnegative(gram, own - (cross * kept) @ along)
     on_axes = kept * (along - beta @ cross)
-    residual = data.kpi - media @ beta - data.turned @ on_axes
+    residual = data.kpi - beta @ media - data.turned @ on_axes
     squares = residual @ residual
     scaled = beta / unit
     high = jnp.where(data.seen > 0, data.kpi, -jnp.inf).max()

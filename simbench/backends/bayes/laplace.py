@@ -49,13 +49,15 @@ def advance(pool: int, log_density: LogDensity, state: State) -> tuple[State, Dr
     proposal = -0.5 * (FREEDOM + n) * jnp.log1p((w**2).sum(axis=1) / FREEDOM)
     density = jax.lax.map(log_density, points, batch_size=64)
     log_weights = jnp.where(jnp.isfinite(density), density - proposal, -jnp.inf)
-    log_weights = jnp.where(jnp.isfinite(log_weights.max()), log_weights, 0.0)
+    usable = jnp.isfinite(log_weights.max())  # somewhere the density is finite
+    log_weights = jnp.where(usable, log_weights, 0.0)
     weights, khat = smoothed(jnp.maximum(log_weights, log_weights.max() - 80.0))
     share = jnp.cumsum(jnp.exp(weights))
     at = (jnp.arange(KEPT) + jax.random.uniform(pick_key, (), w.dtype)) / KEPT
     picked = jnp.minimum(jnp.searchsorted(share, at * share[-1]), pool - 1)
     picked = jax.random.permutation(order_key, picked)
-    ess = 1.0 / jnp.exp(2.0 * weights).sum()
+    ess = jnp.where(usable, 1.0 / jnp.exp(2.0 * weights).sum(), 0.0)
+    khat = jnp.where(usable, khat, jnp.inf)
     return State(normal, jax.random.key_data(key)), Draws(points[picked][None], jnp.zeros((), w.dtype), khat, ess)
 
 

@@ -22,7 +22,7 @@ from simbench.backends.bayes.pairs import WAYS, engine_of
 from simbench.blocks import in_float32, in_float64
 
 FITS = 24
-OPTIONS = {"hmc": {"rounds": 1}, "laplace": {}, "nuts": {"chains": 2, "samples": 400}}
+OPTIONS = {"hmc": {"rounds": 1}, "laplace": {}, "nuts": {"chains": 1, "warmup": 150, "samples": 400}}
 Z = 4.0  #: standard errors that an average may be off
 
 
@@ -118,8 +118,8 @@ def test_means_and_variances_are_those_of_the_target(name, way):
         by_fit = told.mean(axis=1)
         error = by_fit.std(axis=0, ddof=1) / np.sqrt(FITS)
         np.testing.assert_array_less(abs(by_fit.mean(axis=0) - expected), Z * error)
-        # it is a sharp question: an error of a tenth of the spread would show
-        assert (error < 0.1 / Z * np.sqrt(target.variance) ** (1 if told is away else 2)).all()
+        # it is a sharp question: an error of a fifth of the spread would show
+        assert (error < 0.2 / Z * np.sqrt(target.variance) ** (1 if told is away else 2)).all()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -239,6 +239,18 @@ def test_weights_far_from_normal_are_not_trusted():
 
     _, (draws,) = in_float64(jax.jit(lambda k: rounds(engine, cauchy, 10, k, float)), keys(FITS))
     assert (draws.khat > KHAT).all()
+
+
+@pytest.mark.parametrize("way", ["hmc", "laplace"])
+def test_a_density_that_is_nowhere_finite_is_not_trusted(way):
+    engine = made(way)
+
+    def nowhere(z):
+        return jnp.nan * z.sum()
+
+    _, (draws,) = in_float64(jax.jit(lambda k: rounds(engine, nowhere, 2, k, float)), keys(4))
+    _, ess = in_float64(jax.jit(jax.vmap(chains_agree)), draws.points)
+    assert (draws.khat > KHAT).all() if way == "laplace" else (ess <= 1.0).all()
 
 
 # --- rounds and lanes

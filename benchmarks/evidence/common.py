@@ -8,7 +8,7 @@ import re
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ import simbench as sb
 from simbench.backends.bayes import density
 from simbench.backends.bayes.engine import Engine
 from simbench.backends.bayes.models import MODELS
-from simbench.backends.bayes.pairs import WAYS, engine_of
+from simbench.backends.bayes.pairs import WAYS, engine_of, pair
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "engines.md"
@@ -26,15 +26,6 @@ GEO = str(Path(__file__).with_name("geo-small.toml"))
 #: Shares of the spend at which response curves are compared, besides 1.
 MULTIPLIERS = (0.5, 1.5, 2.0)
 LANES = 8
-
-
-class Summary(NamedTuple):
-    """What is compared of the draws of one panel; every array [..., Q]."""
-
-    mean: Any
-    sd: Any
-    ess: Any
-    quantiles: Any  #: [3, Q], 5%, 50% and 95%
 
 
 def settings() -> None:
@@ -51,9 +42,10 @@ def model_of(name: str, **changed: Any) -> Any:
     return entry.make(**({option.name: option.default for option in entry.options} | changed))
 
 
-def default_engine(way: str, **changed: Any) -> tuple[Engine, str]:
-    """An engine with its default options, and the precision it runs in."""
-    options = {option.name: option.default for option in WAYS[way].options} | changed
+def default_engine(model: str, way: str, **changed: Any) -> tuple[Engine, str]:
+    """An engine with the options a model has by default, and the precision it runs in."""
+    own = {option.name for option in WAYS[way].options}
+    options = {option.name: option.default for option in pair(model, way).options if option.name in own} | changed
     precision = options.pop("precision", "float64")
     options.pop("strict", None)
     return engine_of(way, **options), precision

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,10 +17,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from numpyro.handlers import seed, trace
 from numpyro.infer.util import constrain_fn, potential_energy
-from scipy.stats import norm
 
 from benchmarks.evidence import common
-from benchmarks.evidence.common import Summary
 from simbench.backends.bayes import fit, nuts, referee
 from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
 from simbench.backends.bayes.models import MODELS
@@ -27,7 +26,19 @@ from simbench.blocks import in_float64
 
 SCENARIOS = ("clean", "jin2017-2y", "weak-media", "pymclabs-small", "collinear[0.9]")
 LEVELS = np.array([0.05, 0.5, 0.95])
+STEP = 0.02  #: of level, over which the slope of a quantile is taken
 QUANTITIES = ("ROAS", "marginal ROAS", "curve")
+
+
+class Summary(NamedTuple):
+    """What is compared of the draws of one panel; every array [..., Q]."""
+
+    mean: Any
+    sd: Any
+    ess: Any
+    kurtosis: Any
+    quantiles: Any  #: [3, Q], at LEVELS
+    steep: Any  #: [3, Q], change of the quantiles with their level
 
 
 class Told(NamedTuple):
@@ -41,7 +52,10 @@ def summary(x: Any) -> Summary:
     """Moments, effective draws and quantiles of chains [M, S, Q]."""
     _, ess = chains_agree(x)
     every = x.reshape(-1, x.shape[-1])
-    return Summary(every.mean(axis=0), every.std(axis=0, ddof=1), ess, jnp.quantile(every, LEVELS, axis=0))
+    mean, sd = every.mean(axis=0), every.std(axis=0)
+    kurtosis = (((every - mean) / jnp.where(sd > 0, sd, 1.0)) ** 4).mean(axis=0)
+    low, at, high = (jnp.quantile(every, LEVELS + step, axis=0) for step in (-STEP, 0.0, STEP))
+    return Summary(mean, sd, ess, kurtosis, at, (high - low) / (2 * STEP))
 
 
 def summarised(model: Any, key: Any, points: Any, data: Any) -> Summary:
@@ -54,7 +68,7 @@ def summarised(model: Any, key: Any, points: Any, data: Any) -> Summary:
 def by_engine(name: str, way: str, options: tuple[tuple[str, Any], ...] = ()) -> Any:
     """A function of briefs of one shape that tells what an engine says of each."""
     model = common.model_of(name)
-    engine, precision = common.default_engine(way, **dict(options))
+    engine, precision = common.default_engine(name, way, **dict(options))
     stages = fit.programs(model, engine)
     sums = jax.jit(lambda *arguments: summarised(model, *arguments))
 
@@ -92,13 +106,13 @@ def in_full(name: str, sampler: nuts.Sampler) -> Any:
             block = values.get("block", jnp.zeros((len(data.size), 0)))
             return common.quantities(model, values, block, data)
 
-        points, _, diverged = nuts.sample(jax.random.wrap_key_data(key), log_density, len(flat), sampler, flat.dtype)
+        points, _, _ = nuts.sample(jax.random.wrap_key_data(key), log_density, len(flat), sampler, flat.dtype)
         x = jax.lax.map(told, points.reshape(-1, len(flat)), batch_size=32)
         x = x.reshape(*points.shape[:2], -1)
         return summary(x), chains_agree(x)[0].max()
 
     program = jax.jit(chains)
-    data_program = fit.programs(model, common.default_engine("nuts")[0]).data
+    data_program = fit.programs(model, common.default_engine(name, "nuts")[0]).data
 
     def run(briefs: list[Any]) -> list[Told]:
         data, keys = in_float64(data_program, common.stacked(briefs)), common.keys_of(len(briefs), 2)
@@ -112,9 +126,12 @@ def in_full(name: str, sampler: nuts.Sampler) -> Any:
 
 
 def z_scores(own: Summary, other: Summary) -> np.ndarray:
-    """Differences of means in standard errors, of every quantity [P, Q]."""
-    error = np.sqrt(own.sd**2 / own.ess + other.sd**2 / other.ess)
-    return (own.mean - other.mean) / error
+    """Differences of means [Q] in standard errors.
+
+    Both errors take the sd of the longer chains: a mean that is low by chance brings a low sd where a quantity is
+    skewed, and z scores with that sd would not be centred.
+    """
+    return (own.mean - other.mean) / (other.sd * np.sqrt(1 / own.ess + 1 / other.ess))
 
 
 def clustered(z: list[np.ndarray], seed: int = 0) -> tuple[float, float, float, float]:
@@ -139,32 +156,36 @@ class Errors(NamedTuple):
 
 
 def errors(own: list[Summary], other: list[Summary]) -> Errors:
-    """How far a sampler is off, beside what chance alone would give for normal quantities."""
+    """How far a sampler is off, beside what chance alone gives so many effective draws."""
 
     def every(f: Any) -> np.ndarray:
         return np.concatenate([f(a, b) for a, b in zip(own, other, strict=True)], axis=-1)
 
+    def chance(a: Summary, b: Summary) -> np.ndarray:  # mean size of the error of a mean, in sds
+        return np.sqrt(2 / np.pi) * np.sqrt(1 / a.ess + 1 / b.ess)
+
     off = every(lambda a, b: (a.mean - b.mean) / b.sd)
     ratio = every(lambda a, b: np.log(a.sd / b.sd))
-    quantiles = np.abs(every(lambda a, b: (a.quantiles - b.quantiles) / b.sd)).mean(axis=-1)
-    chance = np.sqrt(2 / np.pi) * every(lambda a, b: np.sqrt(1 / a.ess + 1 / b.ess)).mean()
-    steep = np.sqrt(LEVELS * (1 - LEVELS)) / norm.pdf(norm.ppf(LEVELS))
+    quantiles = every(lambda a, b: (a.quantiles - b.quantiles) / b.sd)
+    spread_floor = every(lambda a, b: chance(a, b) * np.sqrt((b.kurtosis - 1) / 4))
+    around = np.sqrt(LEVELS * (1 - LEVELS))[:, None]
+    floors = every(lambda a, b: chance(a, b) * around * b.steep / b.sd)
     return Errors(
-        off.mean(), np.abs(off).mean(), chance, ratio.mean(), np.abs(ratio).mean(), chance / np.sqrt(2), quantiles,
-        steep * chance,
+        off.mean(), np.abs(off).mean(), every(chance).mean(), ratio.mean(), np.abs(ratio).mean(), spread_floor.mean(),
+        np.abs(quantiles).mean(axis=-1), floors.mean(axis=-1),
     )  # fmt: skip
 
 
 # --- the table
 
 
-def panels_of(name: str, count: int) -> list[list[Any]]:
+def panels_of(name: str, count: int, scenarios: Sequence[str] = SCENARIOS) -> list[list[Any]]:
     """Briefs of a model, those of one shape together: so many in all, spread over the scenarios."""
     if MODELS[name].make is MODELS["geo-hierarchical"].make:
         return [common.briefs_of(common.GEO, list(range(count)))]
-    numbers = [len(range(i, count, len(SCENARIOS))) for i in range(len(SCENARIOS))]
+    numbers = [len(range(i, count, len(scenarios))) for i in range(len(scenarios))]
     groups: dict[Any, list[Any]] = {}
-    for scenario, number in zip(SCENARIOS, numbers, strict=True):
+    for scenario, number in zip(scenarios, numbers, strict=True):
         for brief in common.briefs_of(scenario, list(range(number))) if number else []:
             groups.setdefault((brief.panel.lever.shape, brief.panel.controls.shape), []).append(brief)
     return list(groups.values())
@@ -174,6 +195,7 @@ def main() -> None:
     """Write the tables."""
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask.add_argument("--models", nargs="+", default=list(MODELS))
+    ask.add_argument("--scenarios", nargs="+", default=list(SCENARIOS))
     ask.add_argument("--panels", type=int, default=8, help="panels of a model (collapsed density)")
     ask.add_argument("--samples", type=int, default=2500, help="steps kept of each of the referee's 4 chains")
     ask.add_argument("--warmup", type=int, default=750)
@@ -185,7 +207,8 @@ def main() -> None:
     began = time.perf_counter()
     exact, approximate, by_quantity = [], [], []
     for name in asked.models:
-        groups = panels_of(name, asked.panels)
+        began_here = time.perf_counter()
+        groups = panels_of(name, asked.panels, asked.scenarios)
         collapsed = by_engine(name, "nuts", (("warmup", asked.warmup), ("samples", asked.samples)))
         full = in_full(name, nuts.Sampler(4, asked.full_warmup, asked.full_samples, 0.8))
         said: dict[str, list[Told]] = {
@@ -195,6 +218,7 @@ def main() -> None:
             # those of the first shape: one program less to compile
             "full": full(groups[0][: asked.full_panels]),
         }
+        print(f"{name}: {time.perf_counter() - began_here:.0f} s", flush=True)
         for label, own, other in (
             ("hmc, collapsed NUTS", "hmc", "nuts"),
             ("collapsed NUTS, full NUTS", "nuts", "full"),
@@ -203,25 +227,33 @@ def main() -> None:
             exact.append(row_of_exact(name, label, said[own][: len(said[other])], said[other]))
         approximate += rows_of_approximate(name, said["laplace"], said["nuts"])
         by_quantity += rows_by_quantity(name, said["hmc"], said["nuts"])
-        print(f"{time.perf_counter() - began:.0f} s", *exact[-3:], *approximate[-2:], sep="\n", flush=True)
-    changed = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in vars(asked).items() if key != "models")
-    text = common.told(f"python -m benchmarks.evidence.referee {changed}", time.perf_counter() - began)
-    text += common.table(EXACT, exact) + "\nBy quantity, `hmc` against NUTS on the collapsed density:\n\n"
-    text += common.table(BY_QUANTITY, by_quantity) + "\n`laplace` against the same chains:\n\n"
-    text += common.table(APPROXIMATE, approximate)
-    print(text)
-    if asked.models == list(MODELS):
+        text = common.told(command_of(asked), time.perf_counter() - began)
+        text += common.table(EXACT, exact) + "\n`hmc` against NUTS on the collapsed density, by quantity:\n\n"
+        text += common.table(BY_QUANTITY, by_quantity) + "\n`laplace` against the same chains:\n\n"
+        text += common.table(APPROXIMATE, approximate)
+        print(text, flush=True)
+        # after every model: what is cut short leaves the rows it has
         common.written("referee", text)
+
+
+def command_of(asked: argparse.Namespace) -> str:
+    """The command that was asked, options that say nothing new left out."""
+    told = {
+        key.replace("_", "-"): " ".join(value) if isinstance(value, list) else value
+        for key, value in vars(asked).items()
+        if value not in (list(MODELS), list(SCENARIOS))
+    }
+    return " ".join(["python -m benchmarks.evidence.referee", *(f"--{key} {value}" for key, value in told.items())])
 
 
 EXACT = [
     "model: sampler, referee", "panels", "content", "z mean", "z sd", "error of means", "(chance)", "sd ratio, log",
-    "error of 5 / 50 / 95%", "(chance)", "verdict",
+    "its error", "(chance)", "error of 5 / 50 / 95%", "(chance)", "verdict",
 ]  # fmt: skip
 BY_QUANTITY = ["model", *(f"{each}: z mean, sd" for each in QUANTITIES)]
 APPROXIMATE = [
     "model: panels", "panels", "bias of means", "error of means", "(chance)", "sd ratio, log", "its error", "(chance)",
-    "error of 5 / 50 / 95%", "verdict",
+    "error of 5 / 50 / 95%", "(chance)", "verdict",
 ]  # fmt: skip
 
 
@@ -247,8 +279,8 @@ def row_of_exact(name: str, label: str, own: list[Told], other: list[Told]) -> l
     return [
         f"{name}: {label}", f"{len(own)}", f"{sum(x.green for x in own)}, {sum(x.green for x in other)}",
         f"{mean:+.2f}" + ("" if few else f" ± {mean_error:.2f}"), f"{sd:.2f}" + ("" if few else f" ± {sd_error:.2f}"),
-        f"{e.absolute:.3f}", f"{e.floor:.3f}", f"{e.spread:+.3f}", _three(e.quantiles), _three(e.quantile_floors),
-        "yes" if fine else "within 2 se" if near and not few else "no",
+        f"{e.absolute:.3f}", f"{e.floor:.3f}", f"{e.spread:+.3f}", f"{e.spread_absolute:.3f}", f"{e.spread_floor:.3f}",
+        _three(e.quantiles), _three(e.quantile_floors), "yes" if fine else "within 2 se" if near and not few else "no",
     ]  # fmt: skip
 
 
@@ -278,8 +310,9 @@ def rows_of_approximate(name: str, own: list[Told], other: list[Told]) -> list[l
         e = errors(cut(a, kept), cut(b, kept))
         fine = abs(e.bias) <= 0.1 and abs(e.spread) <= 0.1
         rows.append([
-            f"{name}: {label}", f"{len(a)}", f"{e.bias:+.3f}", f"{e.absolute:.3f}", f"{e.floor:.3f}", f"{e.spread:+.3f}",
-            f"{e.spread_absolute:.3f}", f"{e.spread_floor:.3f}", _three(e.quantiles), "yes" if fine else "no",
+            f"{name}: {label}", f"{len(a)}", f"{e.bias:+.3f}", f"{e.absolute:.3f}", f"{e.floor:.3f}",
+            f"{e.spread:+.3f}", f"{e.spread_absolute:.3f}", f"{e.spread_floor:.3f}", _three(e.quantiles),
+            _three(e.quantile_floors), "yes" if fine else "no",
         ])  # fmt: skip
     return rows
 

@@ -42,16 +42,15 @@ ATTEMPTS = 3
 MOST = 256
 #: What a failure adds where the piece has been asked twice.
 TWICE = "; the same when asked again in a fresh process. `simbench inspect` shows where it waits"
-#: A host whose memory is so many times what it was at first has grown.
-GROWN = 1.25
 
 
 class Limits(NamedTuple):
     """What a contender may take."""
 
     seconds: float = 600.0  #: wall clock a cell
-    memory: int = 4 << 30  #: bytes above what a host has at its start
+    memory: int = 6 << 30  #: bytes above what a host has at its start
     cells: int = 500  #: a host that has answered so many, and grown, is replaced
+    grown: int = 5 << 28  #: by so many bytes; compiled programs of a dozen contenders take one gigabyte
     first: float = 300.0  #: extra seconds where there is something to import or to compile
     grace: float = 5.0  #: seconds between asking a process to end and ending it
     sleep: float = 30.0  #: seconds without CPU time after which a host of simbench's own contenders hangs
@@ -274,7 +273,7 @@ class Supervisor:
     def _make(self, slot: Slot, work: Work) -> None:
         """See to it that the slot has a fit host that has made the backend; raises Broken."""
         spec = work.spec
-        worn = slot.cells >= self._limits.cells and slot.peak > GROWN * slot.start
+        worn = slot.cells >= self._limits.cells and slot.peak - slot.start > self._limits.grown
         if slot.host is None or worn or slot.company != work.company or not slot.host.fit():
             slot.end()
             self._start(slot)

@@ -86,8 +86,20 @@ FAULTS = (
         (("backends/baselines.py", "kpi = jnp.where(seen > 0, panel.kpi.sum(axis=1), 0.0) / context.kpi_scale", "kpi = panel.kpi.sum(axis=1) / context.kpi_scale"),),
     ),
     Fault(
-        "posterior sd x 0.7", "tests/backends/test_nuts.py::test_answers_spread_as_wide_as_the_posterior",
-        (("backends/nuts.py", "    chosen = evenly(points, brief.questions.sizes.draws)\n", "    centre = points.mean(axis=(0, 1))\n    chosen = centre + 0.7 * (evenly(points, brief.questions.sizes.draws) - centre)\n"),),
+        "posterior sd x 0.7", "tests/backends/bayes/test_fit.py::test_answers_spread_as_wide_as_the_posterior[laplace]",
+        (("backends/bayes/fit.py", "        whole = [all(", "        chosen = [0.7 * each + 0.3 * points.mean(axis=(0, 1)) for each, points in zip(chosen, fit.points, strict=True)]\n        whole = [all("),),
+    ),
+    Fault(
+        "a wrong Jacobian", "tests/backends/bayes/test_straight.py::test_it_is_a_change_of_variables",
+        (("backends/bayes/straight.py", "(own + jnp.log(amplitude)).sum()", "own.sum()"),),
+    ),
+    Fault(
+        "a density of the value taken for one of the point", "tests/backends/bayes/test_prior.py::test_the_density_is_normalised[beta-numbers5]",
+        (("backends/bayes/prior.py", "a * jax.nn.log_sigmoid(z) + b * jax.nn.log_sigmoid(-z)", "(a - 1.0) * jax.nn.log_sigmoid(z) + (b - 1.0) * jax.nn.log_sigmoid(-z)"),),
+    ),
+    Fault(
+        "a dropped prior", "tests/backends/bayes/test_straight.py::test_it_is_a_change_of_variables",
+        (("backends/bayes/density.py", "return log_prior(model, z, data) + log_likelihood(", "return log_likelihood("),),
     ),
     Fault(
         "channels permuted in an adapter", "tests/protocol/test_answers.py::test_channels_in_another_order_are_put_right[.npz]",

@@ -17,7 +17,7 @@ from simbench.backends.registry import backend_named
 from simbench.records import Failure
 from simbench.world.truth import draw
 
-HMC = "[warmup=40,samples=60,rounds=1]"
+HMC = "[warmup=60,samples=150,rounds=1,ess=50]"
 NAMES = {
     "national-hmc": HMC, "national-laplace": "[pool=400]", "pymc-marketing-style-hmc": HMC, "robust-hmc": HMC,
     "meridian-style-hmc": HMC, "geo-hierarchical-hmc": HMC,
@@ -157,7 +157,7 @@ def test_what_was_never_spent_brought_nothing(name):
 @BY_EVERYONE
 def test_twins_share_what_they_bring(name):
     """Nothing tells two channels of the same spend apart but their equal priors: their means agree."""
-    odd, told = replies(name)
+    _, told = replies(name)
     brought = told["twins"].contribution[:, 0]
     error = (brought[:, 0] - brought[:, 1]).std() / np.sqrt(min(len(brought), told["twins"].diagnostics.ess_min))
     assert abs(brought[:, 0].mean() - brought[:, 1].mean()) < 4 * error
@@ -169,7 +169,7 @@ def test_where_there_is_no_noise_it_is_right_or_says_that_it_is_not(name, case):
     """Errors vanish and no engine likes that: either it found them as small as they are, or it has not converged."""
     odd, told = replies(name)
     reply, scale = told[case], abs(odd[case].panel.kpi).mean() or 1.0
-    assert reply.diagnostics.converged == 0.0 or reply.forecast.std(axis=0).max() < 1e-3 * scale or case in TOLD[name]
+    assert reply.diagnostics.converged == 0.0 or reply.forecast.std(axis=0).max() < 1e-3 * scale
 
 
 @BY_EVERYONE

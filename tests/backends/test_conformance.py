@@ -22,7 +22,7 @@ from simbench.world.truth import draw
 SMALL = {
     "-hmc": "[warmup=40,samples=40,rounds=1]",
     "-laplace": "[pool=200]",
-    "-nuts": "[chains=2,warmup=60,samples=60]",
+    "-nuts": "[chains=2,warmup=100,samples=150]",
     "national-auto": "[pool=200,warmup=40,samples=40,rounds=1]",
     "robyn-style": "[trials=2,generations=10,population=20]",
 }

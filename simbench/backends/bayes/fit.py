@@ -145,7 +145,7 @@ def fitted(stages: Programs, engine: Engine, keys: Array, data: Data, lanes: int
             break
         rhat[going], ess[going], ess_return[going] = run(stages.judge, own, np.stack([points[i] for i in going]))
         short = ~((rhat[going] <= RHAT) & (ess_return[going] >= engine.ess))
-        short &= np.isfinite(rhat[going])  # what is not finite by now will not become so
+        short &= np.isfinite(rhat[going]) & (ess[going] > 1.0)  # what is not finite or stands still will stay so
         going, state = going[short], take(state, list(np.flatnonzero(short)))
         if not len(going):
             break

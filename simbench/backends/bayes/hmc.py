@@ -32,7 +32,7 @@ class Tuning(NamedTuple):
     samples: int  #: a round
     rounds: int  #: at most
     leapfrogs: int
-    accept: float  #: acceptance that the step size is adapted to
+    accept: float  #: acceptance that steps are adapted to; short warm-ups stay up to .2 above, on the careful side
     ess: float  #: effective draws of every return that are enough
 
 

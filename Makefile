@@ -3,6 +3,7 @@
 #   make demo                  the demonstration; on your own weekly file: make demo CSV=my.csv [SPEND=tv,radio]
 #   make lint | bench          ruff and mypy | speed and memory
 #   make evidence              engines against NumPyro and their calibration, anew into docs/engines.md: some hours
+#   make speed                 fits a minute beside PyMC-Marketing (after make peers), anew into docs/engines.md
 #   make readme                put what `make demo` and `make test` print into README.md
 #   make lock                  renew constraints.txt from the newest versions that resolve
 #   make peers                 install the libraries of benchmarks/peers and make the file anew that tests compare with
@@ -10,7 +11,7 @@
 SHELL := bash
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: test demo lint bench evidence readme lock peers clean
+.PHONY: test demo lint bench evidence speed readme lock peers clean
 
 # The first interpreter that is new enough; `make PYTHON=... test` overrides.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
@@ -41,6 +42,10 @@ bench: .venv/.installed-test
 evidence: .venv/.installed-test
 	$(BIN)/python -m benchmarks.evidence.referee $(REFEREE)
 	$(BIN)/python -m benchmarks.evidence.calibration $(CALIBRATION)
+
+speed: .venv/.installed-test
+	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/bench_engines.py
+	$(BIN)/python benchmarks/speed_table.py
 
 readme: demo
 	$(BIN)/python tests/readme_samples.py write

@@ -37,8 +37,9 @@ Say = Callable[[str, int, int], None]  #: (what is being done, cells done, cells
 
 #: Finished cells of slow contenders are stored at least this often, in seconds.
 PATIENCE = 5.0
-#: Chunks of worlds kept in memory before the driver waits for contenders.
-AHEAD = 6
+#: Chunks of worlds kept in memory before the driver waits for contenders: the more, the longer a host stays with one
+#: contender and its programs; where time may run out, scenarios are rather finished one after the other.
+AHEAD, AHEAD_HURRIED = 16, 2
 NO_COST = Cost(np.nan, np.nan, np.nan)
 
 
@@ -186,6 +187,7 @@ def execute(
         return whole
     progress = Progress(total, say)
     deadline = None if time_limit is None else began + time_limit
+    ahead = AHEAD if deadline is None else AHEAD_HURRIED
     with ExitStack() as stack:
         hosts: Supervisor | None = None
         if any(p.entries[i].backend and p.entries[i].backend.spec for _, _, missing in todo for i in missing):  # type: ignore[union-attr]
@@ -215,7 +217,7 @@ def execute(
                         pending.add(reply)
                         progress.done()
                     del waiting[ticket]
-                collect(hosts, waiting, progress, deadline, until=AHEAD * len(p.entries))
+                collect(hosts, waiting, progress, deadline, until=ahead * len(p.entries))
         collect(hosts, waiting, progress, deadline, until=0)
         cut = cut or bool(waiting)
     return remember(p, folder, complete=not cut)

@@ -49,8 +49,7 @@ class Limits(NamedTuple):
 
     seconds: float = 600.0  #: wall clock a cell
     memory: int = 6 << 30  #: bytes above what a host has at its start
-    cells: int = 500  #: a host that has answered so many, and grown, is replaced
-    grown: int = 5 << 28  #: by so many bytes; compiled programs of a dozen contenders take one gigabyte
+    grown: int = 5 << 28  #: a host that has grown by so many bytes is replaced before another contender is asked
     first: float = 300.0  #: extra seconds where there is something to import or to compile
     grace: float = 5.0  #: seconds between asking a process to end and ending it
     sleep: float = 30.0  #: seconds without CPU time after which a host of simbench's own contenders hangs
@@ -96,9 +95,10 @@ class Slot:
     def clear(self) -> None:
         """There is no host yet."""
         self.company: str | None = None  #: whom the host serves
+        self.last = ""  #: whom it asked last
         self.blocks: dict[str, int] = {}  #: spec -> block of the backends it has made
         self.seen: set[Any] = set()  #: kinds of work it has programs for
-        self.cells, self.start, self.peak = 0, 0.0, 0.0
+        self.start, self.peak = 0.0, 0.0
 
     def end(self, grace: float = 0.0) -> str:
         """End the host, if there is one; gives what it printed."""
@@ -216,7 +216,10 @@ class Supervisor:
             slot.end()
 
     def _next(self, slot: Slot) -> Work | None:
-        """The work a slot takes up: what its host can do, else what nobody does, else to help."""
+        """The work a slot takes up: more of the same, else what its host can do, what nobody does, or to help.
+
+        One contender after the other, not one scenario: scenarios share shapes, and so programs.
+        """
         with self._changed:
             slot.spec = ""
             self._changed.notify_all()
@@ -224,8 +227,9 @@ class Supervisor:
                 self._works = [work for work in self._works if work]
                 busy = {other.spec for other in self._slots}
                 for fits in (
-                    lambda work: work.spec in slot.blocks,
-                    lambda work: work.spec not in busy,  # noqa: B023  called at once
+                    lambda work: work.spec == slot.last,
+                    lambda work: work.spec in slot.blocks and work.spec not in busy,  # noqa: B023  called at once
+                    lambda work: work.spec not in busy,  # noqa: B023
                     lambda work: self._worth_helping(work.spec),
                 ):
                     for work in self._works:
@@ -273,7 +277,9 @@ class Supervisor:
     def _make(self, slot: Slot, work: Work) -> None:
         """See to it that the slot has a fit host that has made the backend; raises Broken."""
         spec = work.spec
-        worn = slot.cells >= self._limits.cells and slot.peak - slot.start > self._limits.grown
+        # programs pile up, and so do their mappings, of which Linux allows 65,530; in the middle of a contender's
+        # work a new host would make them all again
+        worn = slot.peak - slot.start > self._limits.grown * (2 if spec == slot.last else 1)
         if slot.host is None or worn or slot.company != work.company or not slot.host.fit():
             slot.end()
             self._start(slot)
@@ -285,6 +291,7 @@ class Supervisor:
             if not isinstance(reply.get("block"), int) or reply["block"] < 1:
                 raise Broken("error", f"block is {reply.get('block')!r}, not a whole number of cells")
             slot.blocks[spec] = reply["block"]
+        slot.last = spec
 
     def _start(self, slot: Slot) -> None:
         for _ in range(ATTEMPTS):
@@ -336,7 +343,6 @@ class Supervisor:
         log = slot.host.log()
         with self._changed:
             slot.seen.add(work.kind)
-            slot.cells += count
             slot.peak = max(cost.peak_bytes for cost in costs)
             slot.start = slot.start or slot.peak
             pace = sum(cost.seconds for cost in costs) / count

@@ -85,7 +85,7 @@ def test_quick_cells_are_asked_together_and_slow_ones_alone(monkeypatch):
 
 
 def test_a_host_that_grows_is_replaced_and_one_that_does_not_is_kept():
-    with Supervisor(1, LIMITS._replace(cells=3, grown=40 << 20)) as supervisor:
+    with Supervisor(1, LIMITS._replace(grown=40 << 20)) as supervisor:
         submit(supervisor, "grows", spec("grows"), 1)
         list(supervisor.outcomes())
         for ticket in range(3):

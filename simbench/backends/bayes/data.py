@@ -27,7 +27,7 @@ class Data(NamedTuple):
 
     kpi: Array  #: [G, M] in units of its scale; 0 where not seen
     seen: Array  #: [M] 1 before the origin
-    lagged: Array  #: [C, L, G S] lever of this and earlier weeks, S = M + L - 1 weeks in which it acts: one product a channel
+    lagged: Array  #: [C, L, G S] lever of this and earlier weeks, S = M + L - 1: one product a channel
     basis: Array  #: [G, M, p] the plain columns turned to orthonormal axes; 0 where a column does not vary
     size: Array  #: [G, p] variance each axis brings to the KPI beforehand
     turn: Array  #: [G, p, p] from axes to columns

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
 import jax
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,3 +22,15 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 hypothesis.settings.register_profile("simbench", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("wide", deadline=None, database=None, max_examples=1000)
 hypothesis.settings.load_profile("simbench")
+
+#: Linux allows a process 65,530 mappings; a compiled program takes some dozen, and the one too many ends the worker.
+MAPPINGS = 30_000
+
+
+@pytest.fixture(autouse=True)
+def few_mappings():
+    """Programs are forgotten before there are too many of them."""
+    yield
+    with suppress(OSError):  # no /proc
+        if Path("/proc/self/maps").read_bytes().count(b"\n") > MAPPINGS:
+            jax.clear_caches()

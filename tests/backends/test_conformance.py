@@ -20,9 +20,10 @@ from simbench.world.truth import draw
 
 #: Options that make a slow contender quick, by the end of its name; whoever is not named is checked as it is.
 SMALL = {
+    "geo-hierarchical-nuts": "[chains=4,warmup=150,samples=150]",
     "-hmc": "[warmup=40,samples=40,rounds=1]",
     "-laplace": "[pool=200]",
-    "-nuts": "[chains=2,warmup=100,samples=150]",
+    "-nuts": "[chains=2,warmup=60,samples=60]",
     "national-auto": "[pool=200,warmup=40,samples=40,rounds=1]",
     "robyn-style": "[trials=2,generations=10,population=20]",
 }

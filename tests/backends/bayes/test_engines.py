@@ -296,11 +296,13 @@ def ring():
     """Seven worlds, easy and hard, fitted in lanes of four, until they have enough."""
     engine = made("hmc", rounds=3)
     programs = stages(engine)
-    return engine, programs, fitted(programs, engine, keys(len(WIDTHS)), Ring(WIDTHS), LANES, "float64")
+    found = fitted(programs, engine, keys(len(WIDTHS)), Ring(WIDTHS), LANES, "float64")
+    sizes = [each._cache_size() for each in (programs.begin, programs.advance, programs.judge)]
+    return engine, programs, found, sizes
 
 
 def test_rounds_go_on_until_there_is_enough(ring):
-    engine, _, found = ring
+    engine, _, found, _ = ring
     told = [diagnostics_of(engine, found, i) for i in range(len(WIDTHS))]
     taken = np.array([points.shape[1] for points in found.points]) // 200
     assert set(taken) > {1} and taken.max() <= engine.rounds
@@ -316,15 +318,14 @@ def test_rounds_go_on_until_there_is_enough(ring):
 
 def test_nothing_is_compiled_anew_for_those_that_go_on(ring):
     """Only their judge sees longer chains."""
-    _, programs, found = ring
+    _, _, found, sizes = ring
     longest = max(points.shape[1] for points in found.points) // 200
     assert longest > 1
-    assert programs.begin._cache_size() == programs.advance._cache_size() == 1
-    assert programs.judge._cache_size() == longest
+    assert sizes == [1, 1, longest]
 
 
 def test_company_changes_nothing(ring):
-    engine, programs, found = ring
+    engine, programs, found, _ = ring
     for i in range(len(WIDTHS)):
         alone = fitted(programs, engine, keys(len(WIDTHS))[i : i + 1], Ring(WIDTHS[i : i + 1]), LANES, "float64")
         np.testing.assert_array_equal(alone.points[0], found.points[i])
@@ -336,7 +337,7 @@ def test_company_changes_nothing(ring):
 
 
 def test_a_world_without_a_density_stops_and_its_neighbours_stand(ring):
-    engine, programs, found = ring
+    engine, programs, found, _ = ring
     lost = fitted(programs, engine, keys(len(WIDTHS)), Ring(np.where(WIDTHS == 2.0, np.nan, WIDTHS)), LANES, "float64")
     assert lost.points[0].shape[1] == 200 and not diagnostics_of(engine, lost, 0).converged
     for mine, theirs in zip(lost.points[1:], found.points[1:], strict=True):

@@ -158,7 +158,9 @@ def test_what_no_data_tell_stays_as_wide_as_the_prior(way, brief, stages):
         value = 1 / (1 + np.exp(-value)) if name == "retention" else np.exp(value)
         level = prior[name][0].cdf(value[:, None] if name != "effect" else np.column_stack([value, value]))[:, -1]
         for share in (0.1, 0.25, 0.5, 0.75, 0.9):
-            assert abs((level < share).mean() - share) < 4 * np.sqrt(share * (1 - share) / ess[column]), name
+            # draws that alternate tell a mean better than independent ones, but not a share
+            error = np.sqrt(share * (1 - share) / min(ess[column], level.size))
+            assert abs((level < share).mean() - share) < 4 * error, name
 
 
 def test_the_order_of_channels_does_not_matter(brief):

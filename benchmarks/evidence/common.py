@@ -79,7 +79,7 @@ def quantities(model: Any, parameters: Any, block: Any, data: Any) -> Any:
 
     def brought(share: Any) -> Any:  # by a share of all spend, over the whole of it
         curve = density.curves(model, parameters, data._replace(lagged=share * data.lagged))
-        return (data.scale[:, None] * amplitude * curve.sum(axis=-1).T).sum(axis=0) / worth
+        return (data.scale[:, None] * amplitude * curve.sum(axis=-1)).sum(axis=0) / worth
 
     one = jnp.ones((), data.kpi.dtype)
     return jnp.concatenate([*jax.jvp(brought, (one,), (one,)), *(brought(share * one) for share in MULTIPLIERS)])

@@ -45,7 +45,6 @@ def structure_of(
     """
     panel, periods = brief.panel, data.plain.shape[1]
     people = panel.population / panel.population.sum()
-    weeks = data.seen.shape[0]
 
     def one(key: Array, z: Array) -> tuple[Any, ...]:
         parameters = density.placed(model, z, data)
@@ -59,7 +58,7 @@ def structure_of(
         columns = jnp.einsum("gpq,gq->gp", data.turn, plain * jnp.sqrt(data.size) * real)
         base = data.centre[:, None] + jnp.einsum("gnp,gp->gn", data.plain, columns)
         if model.centred:
-            usual = jnp.einsum("gc,cgm,m->g", amplitude, curve[..., :weeks], data.seen) / data.seen.sum()
+            usual = jnp.einsum("gc,gcm,m->g", amplitude, curve, data.seen) / data.seen.sum()
             base = base - usual[:, None]
         if "season" in parameters:
             base = base + parameters["season"] @ data.season.T

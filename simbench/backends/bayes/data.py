@@ -1,7 +1,8 @@
 """What a model sees of a brief: scaled series of the seen weeks, lagged once for all.
 
 Nothing at or after the origin is looked at. Weeks [0, M) are those of the panel, filled up to whole
-stretches: panels that differ only in masked weeks at their end are fitted by the same arithmetic.
+stretches, and those after them in which its lever still acts: series of one length need no cutting, and panels
+that differ only in masked weeks at their end are fitted by the same arithmetic.
 Geos are those the model tells apart: one for a national model, which sees sums over geos.
 """
 
@@ -27,7 +28,7 @@ class Data(NamedTuple):
 
     kpi: Array  #: [G, M] in units of its scale; 0 where not seen
     seen: Array  #: [M] 1 before the origin
-    lagged: Array  #: [C, L, G S] lever of this and earlier weeks, S = M + L - 1: one product a channel
+    lagged: Array  #: [G, C, L, M] lever of this and earlier weeks
     basis: Array  #: [G, M, p] the plain columns turned to orthonormal axes; 0 where a column does not vary
     size: Array  #: [G, p] variance each axis brings to the KPI beforehand
     turn: Array  #: [G, p, p] from axes to columns
@@ -50,7 +51,7 @@ def data_of(brief: Brief, model: Model) -> Data:
     panel, questions, context = brief
     _, controls = timeline(panel, questions.future)
     weeks, periods = panel.lever.shape[0], controls.shape[0]
-    fitted = -(-weeks // STRETCH) * STRETCH
+    fitted = -(-weeks // STRETCH) * STRETCH + model.lags - 1
     seen = within(jnp.arange(fitted), 0, panel.origin)
     count = seen.sum()
 
@@ -66,9 +67,9 @@ def data_of(brief: Brief, model: Model) -> Data:
     money, active = _lever_scale(model, lever)
     people = panel.population / panel.population.sum()
 
-    early = jnp.pad(lever / money[:, None], ((0, 0), (model.lags - 1, model.lags - 1), (0, 0)))
-    acting, last = fitted + model.lags - 1, model.lags - 1
-    lagged = jnp.stack([early[:, last - lag : last - lag + acting] for lag in range(model.lags)], axis=-1)
+    last = model.lags - 1
+    early = jnp.pad(lever / money[:, None], ((0, 0), (last, 0), (0, 0)))
+    lagged = jnp.stack([early[:, last - lag : last - lag + fitted] for lag in range(model.lags)])
 
     season = _season(model, brief, periods)
     known = controls if model.geos else jnp.einsum("ngk,g->nk", controls, people)[:, None]
@@ -85,7 +86,7 @@ def data_of(brief: Brief, model: Model) -> Data:
     data = Data(
         kpi=unknown,
         seen=seen,
-        lagged=jnp.transpose(lagged, (2, 3, 0, 1)).reshape(lagged.shape[2], model.lags, -1),
+        lagged=jnp.transpose(lagged, (1, 3, 0, 2)),
         basis=jnp.where(real[:, None], axes, 0.0),
         size=jnp.where(real, roots**2, 0.0),
         turn=jnp.swapaxes(turned, 1, 2),

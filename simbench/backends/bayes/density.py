@@ -17,6 +17,7 @@ from simbench.backends.bayes.data import Data
 from simbench.backends.bayes.linear import cholesky, solve_lower, solve_upper
 from simbench.backends.bayes.model import Model, Parameter, counts, size
 from simbench.backends.bayes.prior import Prior
+from simbench.backends.bayes.products import carried, over_weeks, summed
 from simbench.backends.bayes.random import normals
 from simbench.transforms import TINY, kernel, saturate
 
@@ -27,14 +28,14 @@ Parameters = dict[str, Array]
 class Media(NamedTuple):
     """What media bring, in scaled KPI, for one draw: rows times coefficients."""
 
-    rows: Array  #: [C, G, M] curves in the seen weeks
+    rows: Array  #: [G, C, M] curves; as the model has them where they are columns of their own
     known: Array  #: [G, C] coefficients, or their mean
     sd: Array  #: [G, C] sd of coefficients that are normal and integrated out; [G, 0] where there are none
 
     @property
     def block(self) -> Array:
         """Columns [G, K, M] whose coefficients are standard normal beforehand; K = 0 where there are none."""
-        return self.sd[..., None] * jnp.swapaxes(self.rows, 0, 1)[:, : self.sd.shape[1]]
+        return self.sd[..., None] * self.rows[:, : self.sd.shape[1]]
 
 
 # --- points and parameters
@@ -114,13 +115,12 @@ def bend(model: Model, parameters: Parameters) -> tuple[Array, Array]:
 
 
 def curves(model: Model, parameters: Parameters, data: Data) -> Array:
-    """Saturated carry-over [C, G, S] in all weeks in which a lever acts; its path over time included."""
-    half_at, slope = (x[:, None, None] for x in bend(model, parameters))
-    # written as a product of matrices a channel: as an einsum it would be one of vectors, at twice the time
-    carried = jax.lax.dot_general(weights(model, parameters).T[:, None], data.lagged, (((2,), (1,)), ((0,), (0,))))
-    carried = carried.reshape(len(half_at), len(data.worth), -1)
-    curve = saturate(model.curve, carried, half_at, slope)
-    return curve if not model.bases else curve * path(model, parameters, data, curve.shape[-1])[:, None]
+    """Saturated carry-over [G, C, M] in all weeks in which a lever acts; its path over time included."""
+    half_at, slope = (jnp.broadcast_to(x, data.worth.shape) for x in bend(model, parameters))
+    weeks = data.lagged.shape[-1]
+    ratio = carried(weights(model, parameters).T, data.lagged) * over_weeks(1.0 / half_at, weeks)
+    curve = saturate(model.curve, ratio, jnp.ones(()), over_weeks(slope, weeks))
+    return curve if not model.bases else curve * path(model, parameters, data, weeks)
 
 
 def path(model: Model, parameters: Parameters, data: Data, weeks: int) -> Array:
@@ -134,13 +134,11 @@ def path(model: Model, parameters: Parameters, data: Data, weeks: int) -> Array:
 
 
 def amplitudes(model: Model, parameters: Parameters, data: Data, curve: Array) -> Array:
-    """What a curve of 1 brings [G, C] where a return, or a coefficient, is 1. `curve` is [C, G, S]."""
+    """What a curve of 1 brings [G, C] where a return, or a coefficient, is 1. `curve` is [G, C, M]."""
     if model.effect == "coefficient":
         return jnp.ones_like(data.worth)
-    weeks = data.seen.shape[0]
-    # products with vectors: plain sums do not vectorise
-    every = jnp.ones(curve.shape[-1], curve.dtype)
-    counted = (curve @ every if model.tail else curve[..., :weeks] @ data.seen).T
+    # a product with a vector: plain sums do not vectorise
+    counted = curve @ (jnp.ones_like(data.seen) if model.tail else data.seen)
     # a channel never used is taken as spent evenly
     half_at, slope = bend(model, parameters)
     evenly = data.seen.sum() * saturate(model.curve, jnp.ones_like(half_at), half_at, slope)
@@ -161,15 +159,14 @@ def effects(model: Model, parameters: Parameters, data: Data) -> tuple[Array, Ar
     return own, own * parameters["spread"] if model.geos else jnp.zeros_like(own)
 
 
-def media_of(model: Model, parameters: Parameters, data: Data) -> Media:
-    """What media bring in the seen weeks, as rows and their coefficients."""
-    curve = curves(model, parameters, data)
+def media_of(model: Model, parameters: Parameters, data: Data, curve: Array | None = None) -> Media:
+    """What media bring in the seen weeks, as rows and their coefficients; `curve` where it is known already."""
+    curve = curves(model, parameters, data) if curve is None else curve
     unit = amplitudes(model, parameters, data, curve)
     own, sd = effects(model, parameters, data)
-    rows = curve[..., : data.seen.shape[0]]
     if model.free is None and not model.geos:  # only their sum is needed, and centred
-        return Media(rows, unit * own, unit[:, :0])
-    return Media(_as_told(model, rows, data), unit * own, unit * sd)
+        return Media(curve, unit * own, unit[:, :0])
+    return Media(_as_told(model, curve, data), unit * own, unit * sd)
 
 
 def _as_told(model: Model, rows: Array, data: Data) -> Array:
@@ -184,7 +181,7 @@ def _as_told(model: Model, rows: Array, data: Data) -> Array:
 
 def known_mean(model: Model, parameters: Parameters, data: Data, media: Media) -> Array:
     """Mean [G, M] of the scaled KPI in the seen weeks; what is integrated out stands at 0."""
-    mean = _as_told(model, jnp.einsum("gc,cgm->gm", media.known, media.rows), data)
+    mean = _as_told(model, summed(media.known, media.rows), data)
     if "season" in parameters:
         mean = mean + parameters["season"] @ _seen_season(data).T
     if not model.collapsed:
@@ -198,37 +195,39 @@ def _seen_season(data: Data) -> Array:
     return jnp.pad(data.season[:length], ((0, weeks - length), (0, 0))) * data.seen[:, None]
 
 
-def log_likelihood(model: Model, parameters: Parameters, data: Data) -> Array:
+def log_likelihood(model: Model, parameters: Parameters, data: Data, curve: Array | None = None) -> Array:
     """Log density of the seen KPI given the parameters; what is linear and normal is integrated out.
+
+    `curve` is :func:`curves` of these parameters, where it is known already.
 
     Given the rest the KPI of a geo is normal with covariance ``noise^2 I + Z Z' + A A'``, Z the plain columns and A
     the rows of media whose coefficients are normal, both times their prior sd. On the axes of Z the first two are
     diagonal; A takes a factorisation of its own small size (Woodbury).
     """
-    media, noise, count = media_of(model, parameters, data), parameters["noise"][0], data.seen.sum()
+    media, noise, count = media_of(model, parameters, data, curve), parameters["noise"][0], data.seen.sum()
     mean = known_mean(model, parameters, data, media)
     if not model.collapsed:
         return _around(model, parameters, (data.kpi - mean) * data.seen, noise, data)
 
-    def apart(x: Array) -> tuple[Array, Array]:  # [k, G, M] along the axes of Z [k, G, p] and across them
-        along = jnp.einsum("kgm,gmp->kgp", x, data.basis)
-        return along, x - jnp.einsum("kgp,gmp->kgm", along, data.basis)
+    def apart(x: Array) -> tuple[Array, Array]:  # [G, k, M] along the axes of Z [G, k, p] and across them
+        along = jnp.einsum("gkm,gmp->gkp", x, data.basis)
+        return along, x - jnp.einsum("gkp,gmp->gkm", along, data.basis)
 
     variance, (geos, axes) = noise**2, data.size.shape
     total = variance + data.size  # of each axis of Z
-    mean_along, mean_across = apart(mean[None])
-    along, across = data.along - mean_along[0], data.across - mean_across[0]
-    square = (along**2 / total).sum() + (across**2).sum() / variance
+    mean_along, mean_across = apart(mean[:, None])
+    along, across = data.along - mean_along[:, 0], data.across - mean_across[:, 0]
+    square = jnp.vdot(along, along / total) + jnp.vdot(across, across) / variance
     logs = jnp.log(total).sum() + geos * (count - axes) * jnp.log(variance) + geos * count * log(2 * pi)
     channels = media.sd.shape[1]
     if not channels:
         return -0.5 * (logs + square)
     row_along, row_across = apart(media.rows)
-    weighted = row_along / total
-    products = jnp.einsum("kgp,jgp->gkj", weighted, row_along) + (
-        jnp.einsum("kgm,jgm->gkj", row_across, row_across) / variance
+    weighted = row_along / total[:, None]
+    products = jnp.einsum("gkp,gjp->gkj", weighted, row_along) + (
+        jnp.einsum("gkm,gjm->gkj", row_across, row_across) / variance
     )
-    toward = jnp.einsum("kgp,gp->gk", weighted, along) + jnp.einsum("kgm,gm->gk", row_across, across) / variance
+    toward = jnp.einsum("gkp,gp->gk", weighted, along) + jnp.einsum("gkm,gm->gk", row_across, across) / variance
     factor = cholesky(jnp.eye(channels) + media.sd[:, :, None] * products * media.sd[:, None])
     gained = solve_lower(factor, (media.sd * toward)[..., None])
     logs = logs + 2.0 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum()
@@ -266,8 +265,9 @@ def linear_given(model: Model, parameters: Parameters, data: Data) -> tuple[Arra
     """
     media = media_of(model, parameters, data)
     rest = (data.kpi - known_mean(model, parameters, data, media)) * data.seen
-    axes = jnp.sqrt(data.size)[..., None] * jnp.swapaxes(data.basis, 1, 2)
-    columns = jnp.concatenate([axes, media.block], axis=1)
+    columns = jnp.sqrt(data.size)[..., None] * jnp.swapaxes(data.basis, 1, 2)
+    if media.sd.shape[1]:
+        columns = jnp.concatenate([columns, media.block], axis=1)
     noise = parameters["noise"][0]
     precision = jnp.eye(columns.shape[1]) + jnp.einsum("gkm,gjm->gkj", columns, columns) / noise**2
     toward = jnp.einsum("gkm,gm->gk", columns, rest) / noise**2

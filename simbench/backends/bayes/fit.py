@@ -64,7 +64,7 @@ def returns(model: Model, z: Array, data: Data) -> Array:
         own = own + sd * mean[:, data.size.shape[1] :]
     if model.effect == "coefficient":
         curve = density.curves(model, parameters, data)
-        own = own * curve.sum(axis=-1).T / data.worth
+        own = own * curve.sum(axis=-1) / data.worth
     return own.reshape(-1)
 
 

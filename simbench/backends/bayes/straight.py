@@ -28,35 +28,35 @@ def is_straight(model: Model) -> bool:
     return model.effect != "coefficient" or parameter(model, "effect") is None
 
 
-def parameters_of(model: Model, t: Array, data: Data) -> Parameters:
-    """The parameters of an engine's point t [n]."""
+def parameters_of(model: Model, t: Array, data: Data) -> tuple[Parameters, Array | None]:
+    """The parameters of an engine's point t [n], and the curves if they had to be computed."""
     placed = density.placed(model, t, data)
     if is_straight(model):
-        return placed
-    curve = density.curves(model, placed, data)[..., : data.seen.shape[0]]  # it does not depend on amplitudes
-    reached = (curve @ data.seen).sum(axis=1) / (data.seen.sum() * curve.shape[1])
+        return placed, None
+    curve = density.curves(model, placed, data)  # it does not depend on amplitudes
+    reached = (curve @ data.seen).sum(axis=0) / (data.seen.sum() * len(curve))
     reached = jnp.where(data.active.max(axis=0) > 0, jnp.maximum(reached, TINY), 1.0)
-    return placed | {"effect": jnp.exp(density.split(model, t, data)["effect"]) / reached}
+    return placed | {"effect": jnp.exp(density.split(model, t, data)["effect"]) / reached}, curve
 
 
 def log_density(model: Model, t: Array, data: Data) -> Array:
     """The model's log density in an engine's coordinates."""
     if is_straight(model):
         return density.log_density(model, t, data)
-    parameters, parts = parameters_of(model, t, data), density.split(model, t, data)
+    (parameters, curve), parts = parameters_of(model, t, data), density.split(model, t, data)
     others = [each for each in model.parameters if each.name != "effect"]
     log_prior = sum(priors.log_density(density.prior_of(each, data), parts[each.name]).sum() for each in others)
     (sd,), amplitude = _prior(model).numbers, parameters["effect"]
     own = -0.5 * (amplitude / sd) ** 2 + 0.5 * log(2.0 / pi) - jnp.log(sd)  # half-normal
     # the change of volume is the amplitude itself
-    return log_prior + (own + jnp.log(amplitude)).sum() + density.log_likelihood(model, parameters, data)
+    return log_prior + (own + jnp.log(amplitude)).sum() + density.log_likelihood(model, parameters, data, curve)
 
 
 def point_of(model: Model, t: Array, data: Data) -> Array:
     """The model's point z [n] of an engine's point t [n]."""
     if is_straight(model):
         return t
-    value = parameters_of(model, t, data)["effect"]
+    value = parameters_of(model, t, data)[0]["effect"]
     parts = density.split(model, t, data) | {"effect": priors.point(_prior(model), value)}
     return jnp.concatenate([parts[each.name] for each in model.parameters])
 

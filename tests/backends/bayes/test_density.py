@@ -284,7 +284,7 @@ def test_a_return_is_paid_out_over_the_seen_weeks_and_the_tail():
         for g, geo in enumerate(by_hand.seen(CASES[case][0], brief)):
             weeks, unit = len(geo.kpi), by_hand.kpi_scale(CASES[case][0], geo.kpi)[1] * brief.context.unit_value
             stop = None if model.tail else weeks
-            brought = amplitude[g] * curve[:, g, :stop].sum(axis=-1) * unit
+            brought = amplitude[g] * curve[g, :, :stop].sum(axis=-1) * unit
             used = geo.spend.sum(axis=0) > 0
             np.testing.assert_allclose(brought[used], geo.spend.sum(axis=0)[used], rtol=1e-12)
             money = data.money[g, ~used]

@@ -1,4 +1,4 @@
-"""Simple contenders that bound the scale: least squares, and credit in proportion to spend."""
+"""Simple national contenders that bound the scale: least squares, and credit in proportion to spend."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from simbench.backends.base import Backend, answer_draws, draws_of, jax_backend, predict
 from simbench.backends.contender import Contender, Option
+from simbench.backends.nation import of_the_nation
 from simbench.briefs import timeline
 from simbench.estimands import Effects, within
 from simbench.records import Answers, Brief
-from simbench.transforms import carry, fourier
+from simbench.transforms import carry_late, fourier
 
 Array = Any
 #: Geometric retentions that `ols` chooses from, one for all channels, by residual sum of squares.
@@ -22,45 +23,42 @@ LAGS = 13
 
 
 def carried(retention: Array, x: Array) -> Array:
-    """Normalised geometric carry-over of x [..., n, G, C], nothing before the first week."""
+    """Normalised geometric carry-over of x [..., G, C, n], nothing before the first week."""
     weights = jnp.where(jnp.arange(LAGS) == 0, 1.0, retention ** jnp.arange(LAGS))
-    kernel = jnp.broadcast_to((weights / weights.sum())[:, None], (LAGS, x.shape[-1]))
-    return carry(kernel, jnp.zeros((LAGS - 1, *x.shape[-2:]), x.dtype), x)
+    return carry_late(jnp.broadcast_to((weights / weights.sum())[:, None], (LAGS, x.shape[-2])), x)
 
 
 def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> Answers:
     """Linear regression of national KPI on trend, season, controls and carried-over spend.
 
     Flat priors: coefficients are normal around the least-squares fit with its classical
-    covariance, the residual variance is plugged in. No saturation: curves are straight lines. On a geo
-    panel it is a national model: KPI and spend are summed over geos.
+    covariance, the residual variance is plugged in. No saturation: curves are straight lines.
     """
     panel, questions, context = brief
     lever, controls = timeline(panel, questions.future)
     periods, weeks = lever.shape[0], panel.lever.shape[0]
     n = jnp.arange(periods)
     seen = within(n[:weeks], 0, panel.origin)
-    kpi = jnp.where(seen > 0, panel.kpi.sum(axis=1), 0.0) / context.kpi_scale
+    kpi = jnp.where(seen > 0, panel.kpi[:, 0], 0.0) / context.kpi_scale
     scale = jnp.where(context.spend_scale > 0, context.spend_scale, 1.0)
     cosine, sine = fourier(n * 1.0, order)
-    people = panel.population / panel.population.sum()
-    national_controls = jnp.einsum("ngk,g->nk", controls, people)
-    mean = (national_controls[:weeks] * seen[:, None]).sum(axis=0) / seen.sum()
-    spread = jnp.sqrt((((national_controls[:weeks] - mean) * seen[:, None]) ** 2).sum(axis=0) / seen.sum())
+    controls = controls[:, 0]
+    mean = (controls[:weeks] * seen[:, None]).sum(axis=0) / seen.sum()
+    spread = jnp.sqrt((((controls[:weeks] - mean) * seen[:, None]) ** 2).sum(axis=0) / seen.sum())
     plain = jnp.concatenate(
         [
             jnp.ones((periods, 1)),
             *([n[:, None] / 52.0] if trend == "linear" else []),
             cosine,
             sine,
-            (national_controls - mean) / jnp.where(spread > 0, spread, 1.0),
+            (controls - mean) / jnp.where(spread > 0, spread, 1.0),
         ],
         axis=1,
     )
     count = plain.shape[1]
 
     def fit(retention: Array) -> tuple[Array, Array, Array]:
-        media = carried(retention, lever).sum(axis=1)[:weeks] / scale
+        media = carried(retention, lever[:weeks, 0].T).T / scale
         design = jnp.concatenate([plain[:weeks], media], axis=1) * seen[:, None]
         gram = design.T @ design
         # a column without variation gets coefficient 0 instead of stopping the fit
@@ -77,19 +75,15 @@ def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> 
     coefficient_key, noise_key = jax.random.split(key)
     draws = draws_of(coefficient_key, betas[best], factor, questions.sizes.draws)
 
-    def late(x: Array) -> Array:  # [..., G, C, n]
-        return jnp.moveaxis(carried(retention, jnp.moveaxis(x, -1, -3)), -3, -1)
-
     def effects(beta: Array) -> Effects:
-        base = context.kpi_scale * (plain @ beta[:count])[:, None] * people
+        base = context.kpi_scale * (plain @ beta[:count])[:, None]
         slope = context.kpi_scale * beta[count:] / scale
-        return Effects(base, late, lambda v: slope[:, None] * v, lambda s: s)
+        return Effects(base, partial(carried, retention), lambda v: slope[:, None] * v, lambda s: s)
 
     answers = answer_draws(effects, draws, lever, brief)
     held = questions.future.lever.shape[0]
     noise = sigma * context.kpi_scale * jax.random.normal(noise_key, (questions.sizes.draws, held), dtype=kpi.dtype)
-    answers = predict(answers, noise[:, :, None] * people)
-    return answers._replace(contribution_geo=None) if panel.kpi.shape[1] > 1 else answers
+    return predict(answers, noise[:, :, None])
 
 
 def credit_by_spend(key: Array, brief: Brief) -> Answers:
@@ -103,19 +97,17 @@ def credit_by_spend(key: Array, brief: Brief) -> Answers:
     total = jnp.where(context.spend_scale.sum() > 0, context.spend_scale.sum(), 1.0)
     roas = (context.prior_roas_mean * context.spend_scale).sum() / total
     slope = roas / context.unit_value
-    people = panel.population / panel.population.sum()
     level = context.kpi_scale - slope * context.spend_scale.sum()
-    base = jnp.broadcast_to(level * people, (periods, people.shape[0]))
+    base = jnp.broadcast_to(level, (periods, 1))
     effects = Effects(base, lambda x: x, lambda v: slope * v, lambda s: s)
     answers = answer_draws(lambda _: effects, jnp.zeros(1), lever, brief)
     allocation = tuple(problem.status_quo for problem in questions.problems)
-    return answers._replace(
-        contribution_geo=None if panel.kpi.shape[1] > 1 else answers.contribution_geo, allocation=allocation
-    )
+    return answers._replace(allocation=allocation)
 
 
 def _ols(order: int, trend: str) -> Backend:
-    return jax_backend("ols", partial(ordinary_least_squares, order, trend), handles=("uncorrelated-spend",))
+    author = partial(ordinary_least_squares, order, trend)
+    return of_the_nation(jax_backend("ols", author, handles=("uncorrelated-spend",)))
 
 
 OLS = Contender(
@@ -129,5 +121,5 @@ OLS = Contender(
 )
 SPEND_SHARE = Contender(
     "spend-share", "credit in proportion to spend, at the return expected beforehand",
-    lambda: jax_backend("spend-share", credit_by_spend),
+    lambda: of_the_nation(jax_backend("spend-share", credit_by_spend)),
 )  # fmt: skip

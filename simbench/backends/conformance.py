@@ -196,15 +196,27 @@ def alike(asked: Asked, after: Answers, factors: Mapping[str, float] | None = No
                 # what is decided on draws moves with them, by an amount nobody can tell
                 error = np.inf if max(apart.values(), default=0.0) > tolerance else 0.0
             else:
-                error = np.sqrt((mine.var(axis=0) + theirs.var(axis=0)) / sample)
-                mine, theirs = mine.mean(axis=0), theirs.mean(axis=0)
-            undefined = np.isnan(mine) & np.isnan(theirs)
+                (mine, spread, lost), (theirs, other, gone) = _usual(mine), _usual(theirs)
+                chance = np.sqrt((lost * (1 - lost) + gone * (1 - gone)) / sample)
+                if (abs(lost - gone) > tolerance + ERRORS * chance).any():
+                    raise _Fault(f"{name} is undefined in {abs(lost - gone).max():.0%} more of the draws, or fewer")
+                error = np.sqrt((spread + other) / sample)
+            undefined = np.isnan(mine) | np.isnan(theirs)
             difference = np.where(undefined, 0.0, np.abs(mine - theirs))
             if not (undefined | (difference <= tolerance * size + ERRORS * error)).all():
                 raise _Fault(f"{name} is off by {np.nanmax(difference) / size:.2g} of its largest value")
             apart[name] = max(apart.get(name, 0.0), difference.max(initial=0.0) / size)
     worst = max(apart, key=lambda name: apart[name])
     return f"largest difference {apart[worst]:.1g} of {worst}" if apart[worst] else "no difference"
+
+
+def _usual(draws: Array) -> tuple[Array, Array, Array]:
+    """Mean and variance over the draws in which a number is defined, and the share of those in which it is not."""
+    defined = ~np.isnan(draws)
+    count = defined.sum(axis=0)
+    mean = np.where(defined, draws, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
+    variance = np.where(defined, (draws - mean) ** 2, 0.0).sum(axis=0) / np.maximum(count, 1)
+    return mean, variance, 1.0 - count / len(draws)
 
 
 def size_of_sample(brief: Brief, *several: Answers) -> float:

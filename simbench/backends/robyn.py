@@ -17,6 +17,7 @@ import numpy as np
 
 from simbench.backends.base import Backend, answer_draws, predict, python_backend
 from simbench.backends.contender import Contender, Option
+from simbench.backends.nation import of_the_nation
 from simbench.backends.robyn_search import best, search
 from simbench.blocks import in_float64
 from simbench.briefs import timeline
@@ -72,8 +73,6 @@ class Data(NamedTuple):
     strongest: Array  #: largest correlation of any column or lever with the KPI; NaN if that does not vary
     spend_share: Array  #: [C]
     scale: Array  #: [C] money
-    share: Array  #: [G, C] each geo's share of a channel's lever
-    people: Array  #: [G] share of the population
 
 
 class Model(NamedTuple):
@@ -98,7 +97,6 @@ def data_of(brief: Brief, order: int, trend: str) -> Data:
     filled = -(-weeks // STRETCH) * STRETCH
     seen = within(jnp.arange(filled), 0, panel.origin)
     count = seen.sum()
-    people = panel.population / panel.population.sum()
 
     def laid(x: Array) -> Array:  # the seen rows of [T, ...] on the filled weeks
         full = jnp.concatenate([x, jnp.zeros((filled - weeks, *x.shape[1:]), x.dtype)])
@@ -106,9 +104,8 @@ def data_of(brief: Brief, order: int, trend: str) -> Data:
 
     def columns(controls: Array) -> Array:
         n = jnp.arange(len(controls))
-        known = jnp.einsum("ngk,g->nk", controls, people)
         straight = [n[:, None] / 52.0] if trend == "linear" else []
-        return jnp.concatenate([*straight, *fourier(n * 1.0, order), known], axis=1)
+        return jnp.concatenate([*straight, *fourier(n * 1.0, order), controls[:, 0]], axis=1)
 
     def standardised(x: Array, like: Array) -> Array:  # with the moments of the seen rows of `like`
         mean = seen @ like / count
@@ -119,15 +116,15 @@ def data_of(brief: Brief, order: int, trend: str) -> Data:
     raw = columns(laid(panel.controls))
     plain = standardised(raw, raw) * seen[:, None]
     size, turn = jnp.linalg.eigh(plain.T @ plain / count)
-    by_geo, bought = laid(panel.lever).sum(axis=0), laid(panel.lever).sum(axis=1)
-    total = by_geo.sum(axis=0)
-    scale = jnp.where(total > 0, bought.max(axis=0), jnp.where(context.spend_scale > 0, context.spend_scale, 1.0))
-    kpi = laid(panel.kpi.sum(axis=1)) / context.kpi_scale
+    bought = laid(panel.lever[:, 0])
+    most = bought.max(axis=0)
+    scale = jnp.where(most > 0, most, jnp.where(context.spend_scale > 0, context.spend_scale, 1.0))
+    kpi = laid(panel.kpi[:, 0]) / context.kpi_scale
     level = kpi.sum() / count
     centred = (kpi - level) * seen
     kpi_spread = jnp.sqrt(centred @ centred / count)
     both = jnp.concatenate([plain, standardised(bought, bought) * seen[:, None]], axis=1)
-    spend = laid(panel.spend).sum(axis=(0, 1))
+    spend = laid(panel.spend[:, 0]).sum(axis=0)
     return Data(
         seen=seen,
         lever=bought / scale,
@@ -142,8 +139,6 @@ def data_of(brief: Brief, order: int, trend: str) -> Data:
         ),
         spend_share=spend / jnp.where(spend.sum() > 0, spend.sum(), 1.0),
         scale=scale,
-        share=jnp.where(total > 0, by_geo / jnp.where(total > 0, total, 1.0), people[:, None]),
-        people=people,
     )
 
 
@@ -263,28 +258,22 @@ def bounds_of(kind: Array, ranges: str) -> np.ndarray:
 
 @jax.jit
 def answers_of(key: Key, data: Data, penalty: Array, points: Array, brief: Brief) -> Answers:
-    """Answers [D, ...] of the chosen candidates, each a whole model, repeated in turn up to D.
-
-    A geo's curve is the national one, shrunk to the geo's share of the channel's money; the rest of
-    the KPI is spread by population.
-    """
+    """Answers [D, ...] of the chosen candidates, each a whole model, repeated in turn up to D."""
     lever, _ = timeline(brief.panel, brief.questions.future)
     kpi_scale, draws = brief.context.kpi_scale, brief.questions.sizes.draws
     models = jax.vmap(partial(fitted, data, penalty))(points)
-    share = jnp.where(data.share > 0, data.share, data.people[:, None])
 
     def effects(model: Model) -> Effects:
         base = kpi_scale * (model.level + data.plain @ model.plain)
 
         def before(x: Array) -> Array:
-            late = carried(model.retention, jnp.moveaxis(x, -1, 0))
-            return jnp.moveaxis(late, 0, -1) / (data.scale * share)[..., None]
+            return jnp.moveaxis(carried(model.retention, jnp.moveaxis(x, -1, 0)), 0, -1) / data.scale[:, None]
 
         def curve(v: Array) -> Array:
-            top = (kpi_scale * model.media * data.share)[..., None]
+            top = (kpi_scale * model.media)[:, None]
             return top * saturate("hill", v, model.half_at[:, None], model.slope[:, None])
 
-        return Effects(base[:, None] * data.people, before, curve, lambda s: s)
+        return Effects(base[:, None], before, curve, lambda s: s)
 
     answers = answer_draws(effects, models, lever, brief)
     turn = jnp.arange(draws) * len(points) // draws
@@ -292,8 +281,7 @@ def answers_of(key: Key, data: Data, penalty: Array, points: Array, brief: Brief
     held = brief.questions.future.lever.shape[0]
     noise = jax.random.normal(jax.random.wrap_key_data(key), (draws, held), dtype=data.kpi.dtype)
     noise = kpi_scale * models.noise[turn][:, None] * noise
-    answers = predict(answers, noise[:, :, None] * data.people)
-    return answers._replace(contribution_geo=None) if brief.panel.kpi.shape[1] > 1 else answers
+    return predict(answers, noise[:, :, None])
 
 
 def robyn_style(settings: Settings, key: Key, brief: Brief) -> Answers | None:
@@ -325,7 +313,7 @@ def _made(**options: Any) -> Backend:
             return Failure("nonfinite", "the KPI of the seen weeks is not finite, or does not vary")
         return answers
 
-    return python_backend("robyn-style", ask, tags=("native", "fast"), handles=HANDLES)
+    return of_the_nation(python_backend("robyn-style", ask, tags=("native", "fast"), handles=HANDLES))
 
 
 ROBYN_STYLE = Contender(

@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from simbench.backends import traced
 from simbench.backends.base import Backend, by_shape
 from simbench.backends.registry import backend_named
 from simbench.briefs import one, stack
@@ -50,7 +51,8 @@ def main() -> None:
     faulthandler.enable()
     faulthandler.register(signal.SIGTERM, chain=True)
     inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
-    hosts.prepare_process(settings["cache"])
+    cache = hosts.prepare_process(settings["cache"])
+    traced.keep_in(cache and cache / "traced")
     hosts.limit_memory(settings["memory"])
     threading.Thread(target=listen, args=(requests, inbox), daemon=True).start()
     watch = Compiling()

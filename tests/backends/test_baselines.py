@@ -46,7 +46,7 @@ def test_the_coefficients_are_those_of_numpy(linear):
     reply = backend_named("ols").answer([brief], KEY)[0]
     n, kpi = np.arange(130), brief.panel.kpi[:, 0]
     angle = 2 * np.pi * n[:, None] * np.arange(1, 3) / (365.25 / 7)
-    spend = in_float64(lambda: carried(0.4, brief.panel.lever))[:, 0]
+    spend = in_float64(lambda: carried(0.4, brief.panel.lever[:, 0].T)).T
     design = np.column_stack([np.ones(130), n, np.cos(angle), np.sin(angle), spend])
     beta, residual, *_ = np.linalg.lstsq(design, kpi, rcond=None)
     by_hand = beta[-2:] * brief.panel.lever.sum(axis=(0, 1))
@@ -73,7 +73,7 @@ def test_the_forecast_carries_its_own_noise(linear):
 def test_carry_over_is_normalised_and_remembers_nothing():
     pulse = np.zeros((20, 1, 1))
     pulse[2] = 5.0
-    out = in_float64(lambda: carried(0.5, pulse))[:, 0, 0]
+    out = in_float64(lambda: carried(0.5, pulse[:, 0].T))[0]
     assert out.sum() == pytest.approx(5.0) and not out[:2].any() and not out[2 + LAGS :].any()
     assert out[3] / out[2] == pytest.approx(0.5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -80,6 +81,12 @@ def test_an_honest_function_passes(nation, geos):
     assert faults(lambda key, brief: answers_of(brief), [*nation, *geos]) == set()
 
 
+def test_what_is_undefined_in_some_draws_is_no_fault(nation, geos):
+    """In a few draws more or fewer neither: as chance has it."""
+    assert faults(partial(marginals, lost=0.25), [*nation, *geos]) == set()
+    assert faults(at_a_loss_by_chance, [*nation, *geos]) == set()
+
+
 def reads_hidden_weeks(key, brief):
     return answers_of(brief, 1.0 + np.nan_to_num(brief.panel.spend[-1].sum(), nan=0.5))
 
@@ -90,6 +97,22 @@ def reads_hidden_mask(key, brief):
 
 def knows_currency(key, brief):
     return {"contribution": answers_of(brief)["contribution"] + 1e-3 * brief.panel.spend[: brief.panel.origin].sum()}
+
+
+def marginals(key, brief, lost=0.0):
+    """Marginals of an honest function, undefined in a share of the draws."""
+    answers = answers_of(brief)
+    marginal = np.ones((DRAWS, *answers["contribution"].shape[1:])) / brief.context.unit_value
+    marginal[: int(lost * DRAWS)] = np.nan
+    return {"contribution": np.repeat(answers["contribution"], DRAWS, axis=0), "marginal": marginal}
+
+
+def at_a_loss_in_other_money(key, brief):
+    return marginals(key, brief, 0.5 if brief.context.unit_value > 100 else 0.0)
+
+
+def at_a_loss_by_chance(key, brief):
+    return marginals(key, brief, 0.25 if brief.context.unit_value > 100 else 0.2)
 
 
 def knows_kpi_units(key, brief):
@@ -132,6 +155,7 @@ def national_shape_only(key, brief):
         (reads_hidden_weeks, "after the origin"),
         (reads_hidden_mask, "shorter panel"),
         (knows_currency, "other money"),
+        (at_a_loss_in_other_money, "other money"),
         (knows_kpi_units, "other KPI units"),
         (prefers_first_channel, "channel order"),
         (writes_into_the_brief, "brief untouched"),

@@ -12,6 +12,7 @@ from simbench.backends.base import answer_draws, predict
 from simbench.backends.bayes import density
 from simbench.backends.bayes.data import Data
 from simbench.backends.bayes.model import Model
+from simbench.backends.traced import known
 from simbench.briefs import timeline
 from simbench.estimands import Effects
 from simbench.records import Answers, Brief
@@ -20,31 +21,26 @@ from simbench.transforms import carry_late, saturate
 Array = Any
 
 
+@known
 class Structure(NamedTuple):
     """Draws of a mix model as it answers: ``base + sum_c amplitude x path x curve(carry-over of lever / money)``."""
 
-    base: Array  #: [D, N, Gp] KPI without media
+    base: Array  #: [D, N, G] KPI without media
     kernel: Array  #: [D, L, C]
-    amplitude: Array  #: [D, Gp, C] KPI of a curve of 1
+    amplitude: Array  #: [D, G, C] KPI of a curve of 1
     half_at: Array  #: [D, C]
     slope: Array  #: [D, C]
     path: Array | None  #: [D, 1, C, N]
-    money: Array  #: [Gp, C] unit of the lever
-    noise: Array  #: [D, Gm] sd of a week's error in each geo the model tells apart
+    money: Array  #: [G, C] unit of the lever
+    noise: Array  #: [D, G] sd of a week's error
     freedom: Array | None  #: [D] degrees of freedom of the errors; None = normal
-    people: Array  #: [Gp] how the errors of a national model are spread
 
 
 def structure_of(
-    model: Model, key: Array, points: Array, data: Data, brief: Brief, linear: Callable[..., Any] = density.linear_draw
+    model: Model, key: Array, points: Array, data: Data, linear: Callable[..., Any] = density.linear_draw
 ) -> Structure:
-    """The structure of points [D, n]; what was integrated out is drawn: by `linear`, given the data or beforehand.
-
-    A national model on a geo panel: the base is spread by population, a channel's curve is shrunk to the geo's
-    share of its spend.
-    """
-    panel, periods = brief.panel, data.plain.shape[1]
-    people = panel.population / panel.population.sum()
+    """The structure of points [D, n]; what was integrated out is drawn: by `linear`, given the data or beforehand."""
+    periods = data.plain.shape[1]
 
     def one(key: Array, z: Array) -> tuple[Any, ...]:
         parameters = density.placed(model, z, data)
@@ -79,23 +75,11 @@ def structure_of(
 
     keys = jax.random.split(key, len(points))
     base, kernel, amplitude, half_at, slope, over_time, noise, freedom = jax.vmap(one)(keys, points)
-    money = data.money
-    if not model.geos:
-        spent = jnp.where((jnp.arange(panel.lever.shape[0]) < panel.origin)[:, None, None], panel.lever, 0.0).sum(
-            axis=0
-        )
-        total = spent.sum(axis=0)
-        share = jnp.where(total > 0, spent / jnp.where(total > 0, total, 1.0), people[:, None])
-        base, amplitude = base * people, amplitude * share
-        money = money * jnp.where(share > 0, share, people[:, None])
-    return Structure(base, kernel, amplitude, half_at, slope, over_time, money, noise, freedom, people)
+    return Structure(base, kernel, amplitude, half_at, slope, over_time, data.money, noise, freedom)
 
 
 def answer_structure(curve: str, key: Array, structure: Structure, brief: Brief) -> Answers:
-    """Answers [D, ...] of a structure; the forecast carries the errors of each draw.
-
-    A national model does not say what a channel brought in each of several geos.
-    """
+    """Answers [D, ...] of a structure; the forecast carries the errors of each draw."""
     lever, _ = timeline(brief.panel, brief.questions.future)
     s = structure
 
@@ -118,6 +102,4 @@ def answer_structure(curve: str, key: Array, structure: Structure, brief: Brief)
     if s.freedom is not None:
         half = 0.5 * s.freedom[:, None, None]
         errors = errors * jnp.sqrt(half / jax.random.gamma(mixing_key, half, errors.shape, errors.dtype))
-    several = brief.panel.kpi.shape[1] > 1
-    answers = predict(answers, errors * s.people if geos == 1 else errors)
-    return answers._replace(contribution_geo=None) if several and geos == 1 else answers
+    return predict(answers, errors)

@@ -3,7 +3,7 @@
 Nothing at or after the origin is looked at. Weeks [0, M) are those of the panel, filled up to whole
 stretches, and those after them in which its lever still acts: series of one length need no cutting, and panels
 that differ only in masked weeks at their end are fitted by the same arithmetic.
-Geos are those the model tells apart: one for a national model, which sees sums over geos.
+A national model is shown panels of one geo.
 """
 
 from __future__ import annotations
@@ -59,29 +59,22 @@ def data_of(brief: Brief, model: Model) -> Data:
         full = jnp.concatenate([x, jnp.zeros((fitted - weeks, *x.shape[1:]), x.dtype)])
         return jnp.where(seen.reshape(-1, *(1,) * (x.ndim - 1)) > 0, full, 0.0)
 
-    def told(x: Array) -> Array:  # [n, Gp, ...] -> geos that the model tells apart, first
-        return jnp.moveaxis(x if model.geos else x.sum(axis=1, keepdims=True), 1, 0)
-
-    kpi, spend, lever = told(laid(panel.kpi)), told(laid(panel.spend)), told(laid(panel.lever))
+    kpi, spend, lever = (jnp.moveaxis(laid(x), 1, 0) for x in (panel.kpi, panel.spend, panel.lever))
     centre, scale = _kpi_scale(model, kpi, seen)
     money, active = _lever_scale(model, lever)
-    people = panel.population / panel.population.sum()
 
     last = model.lags - 1
     early = jnp.pad(lever / money[:, None], ((0, 0), (last, 0), (0, 0)))
     lagged = jnp.stack([early[:, last - lag : last - lag + fitted] for lag in range(model.lags)])
 
     season = _season(model, brief, periods)
-    known = controls if model.geos else jnp.einsum("ngk,g->nk", controls, people)[:, None]
-    past = laid(panel.controls)
-    past = past if model.geos else jnp.einsum("ngk,g->nk", past, people)[:, None]
-    plain = _plain(model, season, known, past, seen)
+    plain = _plain(model, season, controls, laid(panel.controls), seen)
     length = min(fitted, periods)
     inside = jnp.pad(plain[:, :length], ((0, 0), (0, fitted - length), (0, 0))) * seen[:, None]
     axes, roots, turned = jnp.linalg.svd(inside, full_matrices=False)
     real = roots > 16.0 * jnp.finfo(roots.dtype).eps * roots.max(axis=-1, keepdims=True, initial=0.0)
     spent = jnp.where(active > 0, spend.sum(axis=1), money * count)
-    groups = -(-people.shape[0] // model.tiers)
+    groups = -(-panel.population.shape[0] // model.tiers)
     unknown = jnp.zeros_like(kpi)
     data = Data(
         kpi=unknown,
@@ -102,7 +95,7 @@ def data_of(brief: Brief, model: Model) -> Data:
         scale=scale,
         money=money,
         # the largest geos are the first tier
-        tier=jnp.argsort(jnp.argsort(-people)) // groups if model.geos else jnp.zeros(1, jnp.int32),
+        tier=jnp.argsort(jnp.argsort(-panel.population)) // groups,
     )
     return with_kpi(data, kpi / scale[:, None] - centre[:, None])
 

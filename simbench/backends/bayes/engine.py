@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from simbench.backends.bayes.mode import LogDensity
+from simbench.backends.traced import known
 
 Array = Any
 
 
+@known
 class Draws(NamedTuple):
     """What a stage brings: points of chains, or of one pool, and how it went."""
 
@@ -29,6 +31,7 @@ class Engine(NamedTuple):
     name: str
     begin: Callable[[LogDensity, int, Array, Any], Any]  #: (log density, n, key, dtype) -> state
     advance: Callable[[LogDensity, Any], tuple[Any, Draws]]  #: (log density, state) -> (state, draws)
+    options: Any  #: what tells it from others of its name, by `repr`
     rounds: int = 1
     ess: float = 0.0  #: effective draws of every return that are enough
     together: bool = True  #: worlds side by side; if not, one after the other

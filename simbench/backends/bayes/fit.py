@@ -7,7 +7,7 @@ aim go on together, again in lanes of that size, so that nothing is compiled ane
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,11 +21,14 @@ from simbench.backends.bayes.data import Data, data_of
 from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
 from simbench.backends.bayes.engine import Draws, Engine
 from simbench.backends.bayes.model import Model
+from simbench.backends.nation import of_the_nation
+from simbench.backends.traced import known, traced
 from simbench.blocks import in_blocks, take
 from simbench.briefs import one
 from simbench.records import Answers, Brief, Diagnostics, Failure
 
 Array = Any
+known(Answers)
 
 
 LOST = "no finite posterior: look for weeks without a number, or series far beyond the scale of the others"
@@ -34,11 +37,11 @@ LOST = "no finite posterior: look for weeks without a number, or series far beyo
 class Programs(NamedTuple):
     """The stages of a fit, over worlds (leading axis of everything)."""
 
-    data: Callable[..., Any]  #: (briefs) -> data; only this and `structure` depend on what is not data
+    data: Callable[..., Any]  #: (briefs) -> data; only this depends on what is not data
     begin: Callable[..., Any]  #: (keys, data) -> state
     advance: Callable[..., Any]  #: (data, state) -> (state, draws)
     judge: Callable[..., Any]  #: (data, points) -> R-hat and effective draws of parameters, effective draws of returns
-    structure: Callable[..., Any]  #: (keys, points, data, briefs) -> structures
+    structure: Callable[..., Any]  #: (keys, points, data) -> structures
 
 
 class Fit(NamedTuple):
@@ -70,9 +73,11 @@ def returns(model: Model, z: Array, data: Data) -> Array:
 
 def programs(model: Model, engine: Engine) -> Programs:
     """The stages of a model and an engine, compiled on first use."""
+    # traced, and differentiated, once for all places that ask it
+    log_density = jax.jit(partial(straight.log_density, model))
 
     def target(data: Data) -> Callable[[Array], Array]:
-        return lambda t: straight.log_density(model, t, data)
+        return lambda t: log_density(t, data)
 
     def begin(key: Array, data: Data) -> Any:
         size = density.dimension(model, data)
@@ -94,31 +99,32 @@ def programs(model: Model, engine: Engine) -> Programs:
         rhat, ess = jnp.where(known, rhat, 1.0), jnp.where(known, ess, jnp.inf)
         return rhat.max(), ess.min(), ess[n:].min()
 
-    def structure(key: Array, points: Array, data: Data, brief: Brief) -> Any:
-        return structure_of(model, jax.random.wrap_key_data(key), points, data, brief)
+    def structure(key: Array, points: Array, data: Data) -> Any:
+        return structure_of(model, jax.random.wrap_key_data(key), points, data)
 
+    def stage(program: Callable[..., Any], together: bool = False) -> Callable[..., Any]:
+        over = jax.vmap(program) if together else _in_turn(program)
+        return traced(over, program.__name__, model, engine.name, engine.options)
+
+    # the first calls LAPACK, which programs that were kept do not find again
     return Programs(
-        _over_worlds(lambda brief: data_of(brief, model), False), _over_worlds(begin, engine.together),
-        _over_worlds(advance, engine.together),
-        _over_worlds(judge, False), _over_worlds(structure, False),
+        jax.jit(_in_turn(lambda brief: data_of(brief, model))),
+        stage(begin, engine.together), stage(advance, engine.together), stage(judge), stage(structure),
     )  # fmt: skip
 
 
-def _over_worlds(program: Callable[..., Any], together: bool) -> Callable[..., Any]:
-    if together:
-        return jax.jit(jax.vmap(program))
-    return jax.jit(lambda *batched: jax.lax.map(lambda cell: program(*cell), batched))
+def _in_turn(program: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *batched: jax.lax.map(lambda cell: program(*cell), batched)
 
 
-@partial(jax.jit, static_argnums=0)
-def answer(curve: str, keys: Array, structures: Any, briefs: Brief) -> Answers:
-    """Answers of structures, one world after the other; shared by all models whose structures have one shape."""
+@cache
+def answers_of(curve: str) -> Callable[..., Any]:
+    """(keys, structures, briefs) -> answers, one world after the other; for all models of a kind of curve."""
 
-    def each(cell: tuple[Any, ...]) -> Answers:
-        key, structure, brief = cell
+    def each(key: Array, structure: Any, brief: Brief) -> Answers:
         return answer_structure(curve, jax.random.wrap_key_data(key), structure, brief)
 
-    return jax.lax.map(each, (keys, structures, briefs))
+    return traced(_in_turn(each), "answers", curve)
 
 
 def fitted(stages: Programs, engine: Engine, keys: Array, data: Data, lanes: int, precision: str) -> Fit:
@@ -211,15 +217,14 @@ def bayes_backend(
         left = [i for i in range(len(keys)) if i not in replies]
         if left:
             brief, points = take(briefs, left), np.stack([chosen[i] for i in left])
-            inner = (spun(keys[left], 1), points, take(data, left), brief)
+            inner = (spun(keys[left], 1), points, take(data, left))
             structures = in_blocks(stages.structure, inner, min(lanes, block), precision)
             answers = answered(model, keys[left], structures, brief, precision)
             replies |= {i: each._replace(diagnostics=told[i]) for i, each in zip(left, answers, strict=True)}
         return [replies[i] for i in range(len(keys))]
 
-    return Backend(
-        name, "1", {}, served(name, ask), block, supports, frozenset(tags), frozenset(handles), precision
-    )  # fmt: skip
+    made = Backend(name, "1", {}, served(name, ask), block, supports, frozenset(tags), frozenset(handles), precision)
+    return made if model.geos else of_the_nation(made)
 
 
 def prior_backend(name: str, model: Model, *, block: int, precision: str, handles: Sequence[str] = ()) -> Backend:
@@ -229,21 +234,22 @@ def prior_backend(name: str, model: Model, *, block: int, precision: str, handle
         data = data_of(brief, model)
         point_key, linear_key = jax.random.split(jax.random.wrap_key_data(key))
         points = density.prior_points(model, point_key, data, brief.questions.sizes.draws)
-        return structure_of(model, linear_key, points, data, brief, density.linear_prior)
+        return structure_of(model, linear_key, points, data, density.linear_prior)
 
-    program = _over_worlds(draw, False)
+    program = jax.jit(_in_turn(draw))
 
     def ask(keys: Array, briefs: Brief) -> list[Answers]:
         structures = in_blocks(program, (spun(keys, 1), briefs), block, precision)
         return answered(model, keys, structures, briefs, precision)
 
     tags = frozenset(("native", "fast"))
-    return Backend(name, "1", {}, served(name, ask), block, everything, tags, frozenset(handles), precision)
+    made = Backend(name, "1", {}, served(name, ask), block, everything, tags, frozenset(handles), precision)
+    return of_the_nation(made)
 
 
 def answered(model: Model, keys: Array, structures: Any, briefs: Brief, precision: str) -> list[Answers]:
     """Answers of structures, world by world."""
-    answers = in_blocks(partial(answer, model.curve), (spun(keys, 2), structures, briefs), 1, precision)
+    answers = in_blocks(answers_of(model.curve), (spun(keys, 2), structures, briefs), 1, precision)
     return [one(answers, row) for row in range(len(keys))]
 
 

@@ -16,6 +16,7 @@ from simbench.backends.bayes import mode
 from simbench.backends.bayes.engine import Draws, Engine
 from simbench.backends.bayes.mode import LogDensity, Normal, Place, at
 from simbench.backends.bayes.random import normals, uniforms
+from simbench.backends.traced import known
 
 Array = Any
 #: Error of the energy above which a trajectory counts as divergent (Stan).
@@ -36,6 +37,7 @@ class Tuning(NamedTuple):
     ess: float  #: effective draws of every return that are enough
 
 
+@known
 class State(NamedTuple):
     """Where the chains of one world are."""
 
@@ -160,6 +162,7 @@ def hmc(tuning: Tuning) -> Engine:
         "hmc",
         lambda density, size, key, dtype: begin(tuning, density, size, key, dtype),
         lambda density, state: advance(tuning, density, state),
+        tuning,
         rounds=tuning.rounds,
         ess=tuning.ess,
     )

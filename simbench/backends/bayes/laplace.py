@@ -12,6 +12,7 @@ from simbench.backends.bayes.diagnose import smoothed
 from simbench.backends.bayes.engine import Draws, Engine
 from simbench.backends.bayes.mode import LogDensity, Normal
 from simbench.backends.bayes.random import normals
+from simbench.backends.traced import known
 
 Array = Any
 FREEDOM = 7.0  #: of the proposal: tails a little heavier than normal
@@ -19,6 +20,7 @@ FREEDOM = 7.0  #: of the proposal: tails a little heavier than normal
 KEPT = 1024
 
 
+@known
 class State(NamedTuple):
     """One world's approximation."""
 
@@ -63,4 +65,4 @@ def advance(pool: int, log_density: LogDensity, state: State) -> tuple[State, Dr
 
 def laplace(pool: int) -> Engine:
     """The engine."""
-    return Engine("laplace", begin, lambda density, state: advance(pool, density, state), exact=False)
+    return Engine("laplace", begin, lambda density, state: advance(pool, density, state), pool, exact=False)

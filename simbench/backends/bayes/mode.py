@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from simbench.backends.bayes.linear import cholesky, solve_upper
+from simbench.backends.traced import known
 
 Array = Any
 LogDensity = Callable[[Array], Array]
@@ -25,6 +26,7 @@ POLISH = 10  #: steps of Newton's method, damped as by Levenberg and Marquardt
 LADDER = (0.0, 1e-4, 1e-2, 1e-1, 1.0, 10.0, 1e3)
 
 
+@known
 class Place(NamedTuple):
     """A point and the log density there."""
 
@@ -33,6 +35,7 @@ class Place(NamedTuple):
     slope: Array  #: [n]
 
 
+@known
 class Normal(NamedTuple):
     """A normal distribution: ``mode + spread w``, w standard normal."""
 

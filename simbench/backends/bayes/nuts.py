@@ -64,4 +64,4 @@ def nuts(sampler: Sampler) -> Engine:
         unknown = jnp.full((), jnp.nan, like.dtype)
         return state, Draws(points, diverged.sum() * 1.0, unknown, unknown)
 
-    return Engine("nuts", begin, advance, together=False)
+    return Engine("nuts", begin, advance, sampler, together=False)

@@ -18,6 +18,7 @@ from scipy import stats
 from simbench.backends.bayes import density, referee
 from simbench.backends.bayes.data import data_of
 from simbench.backends.bayes.models import MODELS
+from simbench.backends.nation import nation
 from simbench.blocks import in_float32, in_float64
 from simbench.world.truth import draw
 
@@ -76,6 +77,11 @@ def brief_of(panel):
             prior_roas_mean=np.array([0.8, 1.5, 2.0]), prior_roas_sd=np.array([0.5, 1.0, 2.5])
         ),
     )
+
+
+def shown(case, panel):
+    """What the model is shown: a national one the sums over geos."""
+    return brief_of(panel) if CASES[case][0] == HIERARCHY else nation(brief_of(panel))
 
 
 def masked(brief):
@@ -140,7 +146,7 @@ def programs(case):
 def told(case, panel):
     """What the package says of a brief at points in and around the middle of the prior."""
     data_program, program, _ = programs(case)
-    data, rng = in_float64(data_program, brief_of(panel)), np.random.default_rng(len(case + panel))
+    data, rng = in_float64(data_program, shown(case, panel)), np.random.default_rng(len(case + panel))
     z = rng.uniform(-2, 2, (POINTS, density.dimension(made(case)[0], data)))
     deviation = rng.standard_normal((POINTS, len(data.size), data.size.shape[1] + data.worth.shape[1]))
     every = in_float64(program, z, deviation, data)
@@ -189,7 +195,7 @@ def test_slopes_are_finite_and_float32_is_close(case, panel):
     """As close as 64 roundings of point and KPI, of either sign in every number, can bring them apart."""
     data, z, every = told(case, panel)
     data_program, _, program = programs(case)
-    rounded = in_float32(data_program, brief_of(panel))
+    rounded = in_float32(data_program, shown(case, panel))
     values, slopes = in_float32(program, in_axes(case, z, data, rounded), rounded)
     assert np.isfinite(slopes).all()
     for point, each, value in zip(z, every, values, strict=True):

@@ -38,6 +38,7 @@ class Effects(NamedTuple):
     curve: Callable[[Array], Array]
     after: Callable[[Array], Array]
     path: Array | None = None  #: [1 or G, C, N] factor of a week's effect (after the curve); None: 1
+    memory: int | None = None  #: weeks after its own in which a lever acts, at most; None: not known
 
 
 def filled(x: Array, weeks: int) -> Array:
@@ -286,7 +287,8 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     sizes, (plans, horizon, geos, channels) = questions.sizes, questions.plans.shape
     periods, held, count = lever.shape[0], questions.future.lever.shape[0], questions.windows.shape[0]
     panel = periods - questions.future.controls.shape[0]
-    reach, span = whole(panel + sizes.tail), whole(max(horizon + sizes.tail, held))  # weeks that can differ
+    acting = sizes.tail if effects.memory is None else min(sizes.tail, effects.memory)
+    reach, span = whole(panel + acting), whole(max(horizon + acting, held))  # weeks that can differ
     first, weeks = questions.windows[0], jnp.arange(periods + VECTOR)
     factor = None if effects.path is None else filled(effects.path, len(weeks))
 
@@ -320,7 +322,7 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     money = own.sum(axis=(1, 3))
     marginal = jnp.stack([rise[i, ..., i].sum(axis=0) for i in range(count)]) / jnp.where(money > 0, money, 1.0)
     baseline = effects.base[:panel].sum(axis=-1) + arriving(edited[0])[..., :panel].sum(axis=(0, 1))
-    path = arriving(slope[..., :reach] * pushed).sum(axis=0)  # [C, R]
+    path = filled(arriving(slope[..., :reach] * pushed).sum(axis=0), whole(panel + sizes.tail))  # [C, R]
     impulse = jax.vmap(lambda p, w: arrived(p, w, sizes.impulse_lags, sizes.tail))(path, jnp.maximum(week, 0))
 
     # the future, and what the past leaves in it

@@ -89,6 +89,24 @@ def test_the_additive_route_equals_the_generic_one(brief, settles_first, over_ti
     close(additive, generic, tolerance)
 
 
+@pytest.mark.parametrize("settles_first", [False, True])
+def test_a_memory_that_is_known_changes_nothing_but_the_work(brief, settles_first):
+    """One that is too short would be noticed."""
+    panel, questions, context = brief
+    geos, channels = panel.lever.shape[1:]
+    assert questions.sizes.tail > LAGS - 1
+
+    def told(memory):
+        lever, _ = briefs.timeline(panel, questions.future)
+        effects = model(np.float64, geos, channels, settles_first=settles_first, path=1)(lever.shape[0])
+        return answer_additive(effects._replace(memory=memory), lever, questions, context, panel.origin)
+
+    unknown, known, short = (in_float64(jax.jit(lambda memory=memory: told(memory))) for memory in (None, LAGS - 1, 0))
+    close(known, unknown, 1e-12)
+    with pytest.raises(AssertionError):
+        close(short, unknown, 1e-12)
+
+
 def test_trailing_masked_weeks_change_nothing(brief):
     """The same data on a longer panel whose last rows are garbage: the same answers."""
     panel, questions, context = brief

@@ -71,9 +71,10 @@ def simulated(model: Model, key: Any, data: Any, plant: Plant) -> tuple[Any, Any
     z = plant(density.prior_points(model, point_key, data, 1)[0], data)
     parameters = density.placed(model, z, data)
     plain, block = density.linear_prior(model, linear_key, parameters, data)
-    mean = density.known_mean(model, parameters, data, density.media_of(model, parameters, data))
+    media = density.media_of(model, parameters, data)
+    mean = density.known_mean(model, parameters, data, media)
     if model.collapsed:
-        _, _, columns = density.linear_given(model, parameters, data)
+        columns = density.linear_columns(media, data)
         mean = mean + jnp.einsum("gkm,gk->gm", columns, jnp.concatenate([plain, block], axis=1))
     if model.noise == "student":
         error = jax.random.t(error_key, parameters["freedom"][0], mean.shape)

@@ -78,7 +78,8 @@ def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> 
     def effects(beta: Array) -> Effects:
         base = context.kpi_scale * (plain @ beta[:count])[:, None]
         slope = context.kpi_scale * beta[count:] / scale
-        return Effects(base, partial(carried, retention), lambda v: slope[:, None] * v, lambda s: s)
+        late = partial(carried, retention)
+        return Effects(base, late, lambda v: slope[:, None] * v, lambda s: s, memory=LAGS - 1)
 
     answers = answer_draws(effects, draws, lever, brief)
     held = questions.future.lever.shape[0]
@@ -99,7 +100,7 @@ def credit_by_spend(key: Array, brief: Brief) -> Answers:
     slope = roas / context.unit_value
     level = context.kpi_scale - slope * context.spend_scale.sum()
     base = jnp.broadcast_to(level, (periods, 1))
-    effects = Effects(base, lambda x: x, lambda v: slope * v, lambda s: s)
+    effects = Effects(base, lambda x: x, lambda v: slope * v, lambda s: s, memory=0)
     answers = answer_draws(lambda _: effects, jnp.zeros(1), lever, brief)
     allocation = tuple(problem.status_quo for problem in questions.problems)
     return answers._replace(allocation=allocation)

@@ -92,7 +92,7 @@ def answer_structure(curve: str, key: Array, structure: Structure, brief: Brief)
         def bent(v: Array) -> Array:
             return amplitude[..., None] * saturate(curve, v, half_at[:, None], slope[:, None])
 
-        return Effects(base, before, bent, lambda x: x, path)
+        return Effects(base, before, bent, lambda x: x, path, memory=kernel.shape[0] - 1)
 
     draws = (s.base, s.kernel, s.amplitude, s.half_at, s.slope, s.path)
     answers = answer_draws(effects, draws, lever, brief)

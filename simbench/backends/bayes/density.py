@@ -14,7 +14,7 @@ from jax.scipy.special import gammaln
 
 from simbench.backends.bayes import prior as priors
 from simbench.backends.bayes.data import Data
-from simbench.backends.bayes.linear import cholesky, solve_lower, solve_upper
+from simbench.backends.bayes.linear import cholesky, normal_terms, solve_lower, solve_upper
 from simbench.backends.bayes.model import Model, Parameter, counts, size
 from simbench.backends.bayes.prior import Prior
 from simbench.backends.bayes.products import carried, over_weeks, summed
@@ -208,30 +208,43 @@ def log_likelihood(model: Model, parameters: Parameters, data: Data, curve: Arra
     mean = known_mean(model, parameters, data, media)
     if not model.collapsed:
         return _around(model, parameters, (data.kpi - mean) * data.seen, noise, data)
+    variance, (geos, axes) = noise**2, data.size.shape
+    total = variance + data.size  # of each axis of Z
+    rest = _rest(media, mean, variance, data)
+    square = jnp.vdot(rest.along, rest.along / total) + jnp.vdot(rest.across, rest.across) / variance
+    logs = jnp.log(total).sum() + geos * (count - axes) * jnp.log(variance) + geos * count * log(2 * pi)
+    if media.sd.shape[1]:
+        more, gained = normal_terms(rest.precision, rest.toward)
+        logs, square = logs + more.sum(), square - gained.sum()
+    return -0.5 * (logs + square)
 
+
+class Rest(NamedTuple):
+    """What is left of the KPI less its known mean once Z is integrated out, and what A makes of it."""
+
+    along: Array  #: [G, p] on the axes of Z
+    across: Array  #: [G, M] off them
+    row_along: Array  #: [G, K, p] the rows of media on the axes of Z
+    precision: Array  #: [G, K, K] of the coefficients of A
+    toward: Array  #: [G, K] their precision times their mean
+
+
+def _rest(media: Media, mean: Array, variance: Array, data: Data) -> Rest:
     def apart(x: Array) -> tuple[Array, Array]:  # [G, k, M] along the axes of Z [G, k, p] and across them
         along = jnp.einsum("gkm,gmp->gkp", x, data.basis)
         return along, x - jnp.einsum("gkp,gmp->gkm", along, data.basis)
 
-    variance, (geos, axes) = noise**2, data.size.shape
-    total = variance + data.size  # of each axis of Z
     mean_along, mean_across = apart(mean[:, None])
     along, across = data.along - mean_along[:, 0], data.across - mean_across[:, 0]
-    square = jnp.vdot(along, along / total) + jnp.vdot(across, across) / variance
-    logs = jnp.log(total).sum() + geos * (count - axes) * jnp.log(variance) + geos * count * log(2 * pi)
     channels = media.sd.shape[1]
-    if not channels:
-        return -0.5 * (logs + square)
-    row_along, row_across = apart(media.rows)
-    weighted = row_along / total[:, None]
+    row_along, row_across = apart(media.rows[:, :channels])
+    weighted = row_along / (variance + data.size)[:, None]
     products = jnp.einsum("gkp,gjp->gkj", weighted, row_along) + (
         jnp.einsum("gkm,gjm->gkj", row_across, row_across) / variance
     )
     toward = jnp.einsum("gkp,gp->gk", weighted, along) + jnp.einsum("gkm,gm->gk", row_across, across) / variance
-    factor = cholesky(jnp.eye(channels) + media.sd[:, :, None] * products * media.sd[:, None])
-    gained = solve_lower(factor, (media.sd * toward)[..., None])
-    logs = logs + 2.0 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum()
-    return -0.5 * (logs + square - (gained**2).sum())
+    precision = jnp.eye(channels) + media.sd[:, :, None] * products * media.sd[:, None]
+    return Rest(along, across, row_along, precision, media.sd * toward)
 
 
 def _around(model: Model, parameters: Parameters, rest: Array, noise: Array, data: Data) -> Array:
@@ -255,36 +268,55 @@ def log_density(model: Model, z: Array, data: Data) -> Array:
 # --- what is integrated out
 
 
-def linear_given(model: Model, parameters: Parameters, data: Data) -> tuple[Array, Array, Array]:
+class Given(NamedTuple):
     """The coefficients that are integrated out, given the parameters: normal, geo by geo.
 
-    Returns
-    -------
-    mean [G, p + K] and lower factor [G, p + K, p + K] of the precision, of coefficients that are standard
-    normal beforehand (first of the axes of the plain columns, then of the block of media); columns [G, p + K, M].
+    Those of the axes of the plain columns come first, then those of the block of media; beforehand they are standard
+    normal. The factor L of their precision, L L', is diagonal in the first and takes work in the second only.
     """
-    media = media_of(model, parameters, data)
-    rest = (data.kpi - known_mean(model, parameters, data, media)) * data.seen
+
+    axes: Array  #: [G, p] mean
+    block: Array  #: [G, K] mean
+    root: Array  #: [G, p] diagonal of L
+    side: Array  #: [G, K, p] rows of L below it
+    factor: Array  #: [G, K, K] the rest of L
+
+    def moved(self, normal: Array) -> tuple[Array, Array]:
+        """The coefficients [G, p] and [G, K] of standard normal numbers [G, p + K]: mean + L'^-1 normal."""
+        count = self.axes.shape[1]
+        block = solve_upper(self.factor, normal[:, count:, None])[..., 0] if self.block.shape[1] else self.block
+        axes = (normal[:, :count] - jnp.einsum("gkp,gk->gp", self.side, block)) / self.root
+        return self.axes + axes, self.block + block
+
+
+def linear_columns(media: Media, data: Data) -> Array:
+    """What each coefficient that is integrated out brings [G, p + K, M], in scaled KPI."""
     columns = jnp.sqrt(data.size)[..., None] * jnp.swapaxes(data.basis, 1, 2)
+    return jnp.concatenate([columns, media.block], axis=1) if media.sd.shape[1] else columns
+
+
+def linear_given(model: Model, parameters: Parameters, data: Data) -> Given:
+    """The coefficients that are integrated out, given the parameters."""
+    media, variance = media_of(model, parameters, data), parameters["noise"][0] ** 2
+    rest = _rest(media, known_mean(model, parameters, data, media), variance, data)
+    deviation, root = jnp.sqrt(data.size), jnp.sqrt(1.0 + data.size / variance)
+    side = media.sd[..., None] * rest.row_along * (deviation / (variance * root))[:, None]
+    block, factor = rest.toward, rest.precision
     if media.sd.shape[1]:
-        columns = jnp.concatenate([columns, media.block], axis=1)
-    noise = parameters["noise"][0]
-    precision = jnp.eye(columns.shape[1]) + jnp.einsum("gkm,gjm->gkj", columns, columns) / noise**2
-    toward = jnp.einsum("gkm,gm->gk", columns, rest) / noise**2
-    factor = cholesky(precision)
-    return solve_upper(factor, solve_lower(factor, toward[..., None]))[..., 0], factor, columns
+        factor = cholesky(rest.precision)
+        block = solve_upper(factor, solve_lower(factor, rest.toward[..., None]))[..., 0]
+    axes = (deviation * rest.along / (variance * root) - jnp.einsum("gkp,gk->gp", side, block)) / root
+    return Given(axes, block, root, side, factor)
 
 
 def linear_draw(model: Model, key: Array, parameters: Parameters, data: Data) -> tuple[Array, Array]:
     """Coefficients of the plain axes [G, p] and of the block [G, K], drawn given all else."""
-    axes = data.size.shape[1]
     if not model.collapsed:
         plain = jnp.broadcast_to(parameters["plain"], data.size.shape)
         return plain, jnp.zeros((plain.shape[0], 0), plain.dtype)
-    mean, factor, _ = linear_given(model, parameters, data)
-    normal = normals(key, mean.shape, mean.dtype)
-    drawn = mean + solve_upper(factor, normal[..., None])[..., 0]
-    return drawn[:, :axes], drawn[:, axes:]
+    given = linear_given(model, parameters, data)
+    count = given.root.shape[1] + given.block.shape[1]
+    return given.moved(normals(key, (len(data.size), count), data.kpi.dtype))
 
 
 def linear_prior(model: Model, key: Array, parameters: Parameters, data: Data) -> tuple[Array, Array]:

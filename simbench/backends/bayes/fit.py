@@ -63,8 +63,7 @@ def returns(model: Model, z: Array, data: Data) -> Array:
     parameters = density.placed(model, z, data)
     own, sd = density.effects(model, parameters, data)
     if model.free is not None or model.geos:
-        mean, _, _ = density.linear_given(model, parameters, data)
-        own = own + sd * mean[:, data.size.shape[1] :]
+        own = own + sd * density.linear_given(model, parameters, data).block
     if model.effect == "coefficient":
         curve = density.curves(model, parameters, data)
         own = own * curve.sum(axis=-1) / data.worth

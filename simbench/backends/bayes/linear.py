@@ -50,3 +50,32 @@ def solve_upper(factor: Array, b: Array) -> Array:
     """L'^-1 b: :func:`solve_lower` from the other end."""
     turned = jnp.swapaxes(factor, -1, -2)[..., ::-1, ::-1]
     return solve_lower(turned, b[..., ::-1, :])[..., ::-1, :]
+
+
+@jax.custom_vjp
+def normal_terms(a: Array, b: Array) -> tuple[Array, Array]:
+    """log|A| and b'A^-1 b of positive definite matrices [..., n, n] and vectors [..., n]: what normal densities hold.
+
+    The gradient is the closed one: no loop is run backwards.
+    """
+    return _normal_terms(a, b)[0]
+
+
+def _normal_terms(a: Array, b: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    factor = cholesky(a)
+    inverse = solve_lower(factor, jnp.eye(a.shape[-1], dtype=a.dtype))
+    white = (inverse @ b[..., None])[..., 0]
+    logs = 2.0 * jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
+    return (logs, (white**2).sum(axis=-1)), (inverse, white)
+
+
+def _normal_terms_back(kept: tuple[Array, Array], slopes: tuple[Array, Array]) -> tuple[Array, Array]:
+    inverse, white = kept
+    by_logs, by_square = slopes
+    back = jnp.swapaxes(inverse, -1, -2)
+    x = (back @ white[..., None])[..., 0]
+    by_a = by_logs[..., None, None] * (back @ inverse) - by_square[..., None, None] * x[..., :, None] * x[..., None, :]
+    return by_a, 2.0 * by_square[..., None] * x
+
+
+normal_terms.defvjp(_normal_terms, _normal_terms_back)

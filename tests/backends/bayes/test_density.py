@@ -106,6 +106,14 @@ def made(case):
     return MODELS[name].make(**options), options
 
 
+def whole(given):
+    """Mean [G, p + K] and lower factor of the precision, its blocks put together."""
+    corner = jnp.zeros((*given.side.shape[:1], given.side.shape[2], given.side.shape[1]))
+    upper = jnp.concatenate([jax.vmap(jnp.diag)(given.root), corner], axis=2)
+    lower = jnp.concatenate([given.side, given.factor], axis=2)
+    return jnp.concatenate([given.axes, given.block], axis=1), jnp.concatenate([upper, lower], axis=1)
+
+
 @cache
 def programs(case):
     """Data of a brief; what the package says at points and deviations of what is linear; values and slopes.
@@ -117,7 +125,8 @@ def programs(case):
     def at(z, deviation, data):
         parameters = density.placed(model, z, data)
         value, slope = jax.value_and_grad(lambda z: density.log_density(model, z, data))(z)
-        mean, factor, columns = density.linear_given(model, parameters, data)
+        mean, factor = whole(density.linear_given(model, parameters, data))
+        columns = density.linear_columns(density.media_of(model, parameters, data), data)
         linear = mean + deviation[:, : mean.shape[1]] / jnp.diagonal(factor, axis1=1, axis2=2)
 
         def joint(linear, kpi):
@@ -262,9 +271,13 @@ def test_coefficients_are_drawn_from_their_conditional_and_their_prior(case):
         def many(draw):
             return jax.vmap(lambda k: jnp.concatenate(draw(model, k, parameters, data), axis=1))(keys)
 
-        return many(density.linear_draw), many(density.linear_prior), density.linear_given(model, parameters, data)
+        return (
+            many(density.linear_draw),
+            many(density.linear_prior),
+            whole(density.linear_given(model, parameters, data)),
+        )
 
-    after, before, (mean, factor, _) = in_float64(jax.jit(program), KEY, z[0], data)
+    after, before, (mean, factor) = in_float64(jax.jit(program), KEY, z[0], data)
     for normal in (np.einsum("gij,dgi->dgj", factor, after - mean), before):
         flat = normal.reshape(draws, -1)
         unit = np.eye(mean.size)

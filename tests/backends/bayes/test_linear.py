@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simbench.backends.bayes.linear import cholesky, solve_lower, solve_upper
+from simbench.backends.bayes.linear import cholesky, normal_terms, solve_lower, solve_upper
 from simbench.blocks import in_float32, in_float64
 
 EPS = np.finfo(float).eps
@@ -83,6 +85,24 @@ def test_slopes_are_those_of_the_closed_forms():
     slopes = in_float64(jax.jit(lambda a: [jax.grad(what)(a) for what in (logs, square, around)]), a)
     for slope, expected in zip(slopes, (inverse, -x @ x.T, -x @ x.T), strict=True):
         np.testing.assert_allclose(slope + slope.T, 2 * expected, atol=1e3 * EPS)
+
+
+def test_terms_of_a_normal_density_and_both_derivatives_are_those_of_lapack():
+    """Against determinants and solutions of LAPACK, differentiated by JAX."""
+    a, b = positive(3, 4, 4), np.random.default_rng(6).standard_normal((3, 4))
+
+    def plainly(a, b):
+        return jnp.linalg.slogdet(a)[1], (b * jnp.linalg.solve(a, b[..., None])[..., 0]).sum(axis=-1)
+
+    def one(terms):
+        def told(a, b):
+            logs, square = terms(0.5 * (a + jnp.swapaxes(a, -1, -2)), b)
+            return (jnp.sin(logs) * jnp.cos(square)).sum()
+
+        slopes = jax.grad(told, (0, 1))
+        return in_float64(jax.jit(lambda a, b: (terms(a, b), slopes(a, b), jax.jacfwd(slopes, (0, 1))(a, b))), a, b)
+
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-11), one(normal_terms), one(plainly))
 
 
 def test_float32_stays_float32():

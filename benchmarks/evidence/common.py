@@ -78,7 +78,7 @@ def quantities(model: Any, parameters: Any, block: Any, data: Any) -> Any:
     worth = (data.scale[:, None] * data.worth).sum(axis=0)
 
     def brought(share: Any) -> Any:  # by a share of all spend, over the whole of it
-        curve = density.curves(model, parameters, data._replace(lagged=share * data.lagged))
+        curve = density.curves(model, parameters, data, share)
         return (data.scale[:, None] * amplitude * curve.sum(axis=-1)).sum(axis=0) / worth
 
     one = jnp.ones((), data.kpi.dtype)

@@ -114,12 +114,12 @@ def bend(model: Model, parameters: Parameters) -> tuple[Array, Array]:
     return half_at, parameters["slope"] if "slope" in parameters else jnp.ones_like(half_at)
 
 
-def curves(model: Model, parameters: Parameters, data: Data) -> Array:
-    """Saturated carry-over [G, C, M] in all weeks in which a lever acts; its path over time included."""
+def curves(model: Model, parameters: Parameters, data: Data, share: Array | float = 1.0) -> Array:
+    """Saturated carry-over [G, C, M] of a share of all levers, in all weeks in which one acts; path included."""
     half_at, slope = (jnp.broadcast_to(x, data.worth.shape) for x in bend(model, parameters))
     weeks = data.lagged.shape[-1]
     ratio = carried(weights(model, parameters).T, data.lagged) * over_weeks(1.0 / half_at, weeks)
-    curve = saturate(model.curve, ratio, jnp.ones(()), over_weeks(slope, weeks))
+    curve = saturate(model.curve, share * ratio, jnp.ones(()), over_weeks(slope, weeks))
     return curve if not model.bases else curve * path(model, parameters, data, weeks)
 
 

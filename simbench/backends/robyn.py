@@ -246,6 +246,16 @@ def errors_of(data: Data, penalty: Array, points: Array) -> Array:
     return jnp.stack([models.nrmse, models.rssd], axis=1)
 
 
+@partial(jax.jit, static_argnames="settings")
+def searched(
+    settings: Settings, key: Key, data: Data, penalty: Array, bounds: Array, back: Array
+) -> tuple[Array, Array]:
+    """All candidates that the search looks at [N, 3 C + 1] and their errors [N, 2]; `back` puts numbers in order."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(key), 1)
+    extent = (settings.trials, settings.generations, settings.population)
+    return search(lambda points: errors_of(data, penalty, points[:, back]), bounds, key, *extent)
+
+
 def bounds_of(kind: Array, ranges: str) -> np.ndarray:
     """Lowest and highest value [3 C + 1, 2] of a candidate's numbers."""
     names = [KINDS[int(k)] for k in kind]
@@ -294,11 +304,7 @@ def robyn_style(settings: Settings, key: Key, brief: Brief) -> Answers | None:
     order = np.argsort(data.spend_share, kind="stable")
     there = np.concatenate([order, channels + order, 2 * channels + order, [3 * channels]])
     back = np.argsort(there)
-
-    def errors(canonical: np.ndarray) -> Array:
-        return errors_of(data, settings.penalty, canonical[:, back])
-
-    looked_at, found = search(errors, bounds[there], key, settings.trials, settings.generations, settings.population)
+    looked_at, found = (np.asarray(x) for x in searched(settings, key, data, settings.penalty, bounds[there], back))
     chosen = looked_at[best(found, min(settings.models, brief.questions.sizes.draws))][:, back]
     answers: Answers = answers_of(key, data, settings.penalty, chosen, brief)
     return answers

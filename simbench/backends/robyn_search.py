@@ -5,61 +5,77 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-
-from simbench import ids
 
 Array = Any
 Key = Any
+#: Numbers of Nevergrad's TwoPointsDE, which Robyn uses: weight of differences, chance to take a donor's number.
+WEIGHT, CROSSOVER = 0.8, 0.5
 
 
 def search(
-    errors: Callable[[np.ndarray], Array], bounds: np.ndarray, key: Key, trials: int, generations: int, population: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates [N, n] and their two errors [N, 2]: all that the trials looked at.
+    errors: Callable[[Array], Array], bounds: Array, key: Key, trials: int, generations: int, population: int
+) -> tuple[Array, Array]:
+    """Candidates [N, n] and their two errors [N, 2]: all that the trials looked at, trial after trial.
 
-    Differential evolution, once a trial, each with its own weights of the two errors.
+    Differential evolution, current to best, once a trial, each with its own weights of the two errors. All trials go
+    side by side and share nothing.
 
     Parameters
     ----------
     errors : callable
-        Candidates [P, n] -> errors [P, 2].
+        Candidates [P, n] -> errors [P, 2]; traceable by JAX.
     bounds : array [n, 2]
-    key : array [2] uint32
+    key : a key of ``jax.random``
 
     References
     ----------
-    Storn and Price 1997; numbers as in Nevergrad's TwoPointsDE, which Robyn uses.
+    Storn and Price 1997.
     """
-    from scipy.optimize import differential_evolution
-
     low, high = bounds.T
-    points: list[np.ndarray] = []
-    found: list[np.ndarray] = []
-    for trial in range(trials):
-        weight = (trial + 0.5) / trials
+    size = len(low)
+    weight = (jnp.arange(trials) + 0.5) / trials
+    first_key, key = jax.random.split(key)
 
-        def loss(x: np.ndarray, weight: float = weight) -> np.ndarray:
-            points.append(x.T.copy())
-            found.append(np.asarray(errors(points[-1])))
-            return found[-1] @ np.array([weight, 1.0 - weight])
+    def generation(carry: tuple[Array, ...], key: Key) -> tuple[tuple[Array, ...], tuple[Array, Array]]:
+        asked, members, losses = carry  # [trials, population, ...], from 0 to 1 between the bounds
+        points = low + (high - low) * asked
+        found = errors(points.reshape(-1, size)).reshape(trials, population, 2)
+        told = jnp.stack([weight, 1.0 - weight], axis=1)[:, None] @ jnp.swapaxes(found, 1, 2)
+        better = told[:, 0] <= losses  # False for NaN
+        members, losses = jnp.where(better[..., None], asked, members), jnp.where(better, told[:, 0], losses)
+        best = jnp.take_along_axis(members, losses.argmin(axis=1)[:, None, None], axis=1)
+        return (offspring(key, members, best), members, losses), (points, found)
 
-        random = ids.generator(ids.stream_bytes(np.asarray(key).tobytes(), "robyn-style", trial, "search"))
-        differential_evolution(
-            loss,
-            bounds,
-            strategy="currenttobest1bin",
-            mutation=0.8,
-            recombination=0.5,
-            init=low + (high - low) * random.random((population, len(low))),
-            maxiter=generations - 1,
-            tol=0.0,
-            polish=False,
-            updating="deferred",
-            vectorized=True,
-            rng=random,
-        )
-    return np.concatenate(points), np.concatenate(found)
+    first = jax.random.uniform(first_key, (trials, population, size), bounds.dtype)
+    start = (first, first, jnp.full((trials, population), jnp.inf, bounds.dtype))
+    _, (points, found) = jax.lax.scan(generation, start, jax.random.split(key, generations))
+    return jnp.swapaxes(points, 0, 1).reshape(-1, size), jnp.swapaxes(found, 0, 1).reshape(-1, 2)
+
+
+def offspring(key: Key, members: Array, best: Array) -> Array:
+    """What populations [..., P, n] ask next: member + 0.8 (best - member + one other - another), number by number.
+
+    Half of the numbers stay; those that would leave [0, 1] are drawn anew.
+    """
+    count, size = members.shape[-2:]
+    shape = members.shape[:-1]
+    one_key, other_key, which_key, share_key, anew_key = jax.random.split(key, 5)
+    own = jnp.arange(count)
+    one = jax.random.randint(one_key, shape, 0, count - 1)
+    one = one + (one >= own)
+    other = jax.random.randint(other_key, shape, 0, count - 2)
+    for taken in (jnp.minimum(own, one), jnp.maximum(own, one)):
+        other = other + (other >= taken)
+    apart = [jnp.take_along_axis(members, i[..., None], axis=-2) for i in (one, other)]
+    donor = members + WEIGHT * (best - members + apart[0] - apart[1])
+    sure = jax.random.randint(which_key, (*shape, 1), 0, size) == jnp.arange(size)  # one number at least
+    taken = sure | (jax.random.uniform(share_key, members.shape) < CROSSOVER)
+    anew = jax.random.uniform(anew_key, members.shape, members.dtype)
+    donor = jnp.where((donor >= 0.0) & (donor <= 1.0), donor, anew)
+    return jnp.where(taken, donor, members)
 
 
 def best(errors: np.ndarray, models: int) -> np.ndarray:

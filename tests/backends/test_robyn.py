@@ -11,7 +11,7 @@ import pytest
 import worlds
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import lsq_linear, nnls
+from scipy.optimize import differential_evolution, lsq_linear, nnls
 
 from simbench.backends import robyn, robyn_search
 from simbench.backends.changed import in_money
@@ -159,6 +159,63 @@ def test_no_effect_at_all_is_as_bad_as_can_be():
 # --- search and selection
 
 
+def searched(errors, bounds, seed, *extent):
+    """All that a search looked at, and its errors."""
+    return in_float64(jax.jit(lambda: robyn_search.search(errors, bounds, jax.random.key(seed), *extent)))
+
+
+def valley(x):
+    """Rosenbrock's function of points [N, n]."""
+    return (100.0 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1.0 - x[:, :-1]) ** 2).sum(axis=1)
+
+
+def test_the_search_comes_as_far_as_scipy():
+    """The same differential evolution on a curved valley: logarithms of the least loss, by 40 searches each."""
+    bounds, generations, population = np.array([(-2.0, 2.0)] * 3), 40, 20
+    theirs = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        found = differential_evolution(
+            lambda x: valley(x.T), bounds, strategy="currenttobest1bin", mutation=0.8, recombination=0.5,
+            init=-2.0 + 4.0 * random.random((population, 3)), maxiter=generations - 1, tol=0.0, polish=False,
+            updating="deferred", vectorized=True, rng=random,
+        )  # fmt: skip
+        theirs.append(np.log(found.fun))
+
+    def both(x):
+        return jax.numpy.stack([valley(x)] * 2, axis=1)
+
+    _, errors = searched(both, bounds, 1, 40, generations, population)  # trials share nothing
+    own = np.log(errors[:, 0].reshape(40, -1).min(axis=1))
+    error = np.sqrt((np.var(own, ddof=1) + np.var(theirs, ddof=1)) / 40)
+    assert abs(own.mean() - np.mean(theirs)) < 3.5 * error
+    assert error < 0.5  # orders of magnitude would show
+
+
+@given(st.integers(0, 10_000))
+def test_offspring_are_a_member_and_a_difference_of_two_others(seed):
+    """Single numbers, so that all are taken: each is one of the few sums there can be, or drawn anew within bounds."""
+    members = np.random.default_rng(seed).random((2, 5, 1))
+    best = members[:, :1]
+    told = in_float64(lambda: robyn_search.offspring(jax.random.key(seed), members, best))
+    assert (told >= 0).all() and (told <= 1).all()
+    for group, first, children in zip(members[..., 0], best[:, 0, 0], told[..., 0], strict=True):
+        for i, child in enumerate(children):
+            others = [j for j in range(5) if j != i]
+            sums = {0.2 * group[i] + 0.8 * (first + group[a] - group[b]) for a in others for b in others if a != b}
+            if all(0.0 <= x <= 1.0 for x in sums):
+                assert min(abs(child - x) for x in sums) < 1e-12
+
+
+def test_a_part_of_the_numbers_is_the_donors_and_never_none():
+    members = np.random.default_rng(0).random((400, 6, 7))
+    told = in_float64(lambda: robyn_search.offspring(jax.random.key(1), members, members[:, :1]))
+    changed = (told != members).mean(axis=(0, 1))
+    # one for sure, each other one by a throw of a coin
+    np.testing.assert_allclose(changed, 1 / 7 + 6 / 7 * robyn_search.CROSSOVER, atol=0.04)
+    assert (told != members).any(axis=-1).all()
+
+
 def test_bounds_are_the_published_ones():
     kinds = np.array([KINDS.index("tv"), KINDS.index("print"), KINDS.index("paid-social"), KINDS.index("other")])
     bounds = robyn.bounds_of(kinds, "by-kind")
@@ -197,10 +254,7 @@ def test_the_search_finds_the_world_it_was_made_from(data):
     kpi[:weeks] = effect.sum(axis=1) - effect.sum(axis=1).mean()
     easy = data._replace(kpi=kpi, spend_share=effect.sum(axis=0) / effect.sum())
 
-    def found():
-        return robyn_search.search(lambda x: robyn.errors_of(easy, 1e-3, x), bounds, KEY, 1, 300, 40)
-
-    points, errors = in_float64(found)
+    points, errors = searched(lambda x: robyn.errors_of(easy, 1e-3, x), bounds, 0, 1, 300, 40)
     assert len(points) == 300 * 40
     best = points[errors.sum(axis=1).argmin()][:-1].reshape(3, channels)
     assert errors.sum(axis=1).min() < 0.005
@@ -210,14 +264,14 @@ def test_the_search_finds_the_world_it_was_made_from(data):
 
 
 def test_trials_lean_to_one_error_or_the_other(data):
-    bounds = robyn.bounds_of(np.array([11, 11]), "by-kind")
-
-    def found():
-        return robyn_search.search(lambda x: robyn.errors_of(data, PENALTY, x), bounds, KEY, 2, 20, 20)
-
-    _, errors = in_float64(found)
-    to_shares, to_fit = errors[:400].min(axis=0), errors[400:].min(axis=0)
-    assert to_shares[1] <= to_fit[1] and to_fit[0] <= to_shares[0]
+    """Trial after trial more to the fit; single ones get stuck, so that six of each end are looked at."""
+    bounds, weight = robyn.bounds_of(np.array([11, 11]), "by-kind"), (np.arange(24) + 0.5) / 24
+    _, errors = searched(lambda x: robyn.errors_of(data, PENALTY, x), bounds, 0, 24, 40, 20)
+    ends = np.stack([
+        x[(x @ [w, 1 - w]).argmin()] for x, w in zip(errors.reshape(24, -1, 2), weight, strict=True)
+    ])  # fmt: skip
+    to_shares, to_fit = np.median(ends[:6], axis=0), np.median(ends[-6:], axis=0)
+    assert to_shares[1] < to_fit[1] and to_fit[0] < to_shares[0]
 
 
 # --- the contender

@@ -5,7 +5,7 @@ One small panel, 64 worlds of the national model; and faults planted on either s
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -89,3 +89,34 @@ def test_p_values_of_uniform_ranks_are_uniform():
     p = np.array([calibration.p_value(rng.integers(0, calibration.KEPT + 1, 64)) for _ in range(500)])
     for level in (0.05, 0.2, 0.5):
         assert abs((p <= level).mean() - level) < 4 * np.sqrt(level * (1 - level) / 500)
+
+
+# --- what is ranked
+
+
+def by_loops(lever, weights, half_at, slope, share):
+    """Sum of the curve over all weeks in which a share of the levers [M] acts."""
+    total = 0.0
+    for week in range(len(lever) + len(weights) - 1):
+        late = sum(w * lever[week - lag] for lag, w in enumerate(weights) if 0 <= week - lag < len(lever))
+        ratio = share * late / half_at
+        total += ratio**slope / (1.0 + ratio**slope)
+    return total
+
+
+def test_returns_are_those_of_plain_loops():
+    """ROAS, marginal ROAS by a small step, points of the curve; the model's effect is the return itself."""
+    model, data = common.model_of(NAME), panel()
+    z = np.linspace(-0.7, 0.6, density.dimension(model, data))
+    parameters = in_float64(density.placed, model, z, data)
+    found = in_float64(common.quantities, model, parameters, np.zeros((1, 0)), data).reshape(5, -1)
+    lever = np.where(data.seen > 0, data.lagged[0, :, 0], 0.0)[:, : int(data.seen.sum())]
+    for c in range(lever.shape[0]):
+        weights = parameters["retention"][c] ** np.arange(model.lags)
+        weights /= weights.sum()
+        curve = partial(by_loops, lever[c], weights, parameters["half_at"][c], parameters["slope"][c])
+        roas = data.scale[0] * parameters["effect"][c] * data.worth[0, c] / (data.scale * data.worth[:, c]).sum()
+        expected = [roas * curve(share) / curve(1.0) for share in (1.0, *common.MULTIPLIERS)]
+        np.testing.assert_allclose(found[[0, 2, 3, 4], c], expected, rtol=1e-6)
+        step = (curve(1.0 + 1e-4) - curve(1.0 - 1e-4)) / 2e-4
+        np.testing.assert_allclose(found[1, c], roas * step / curve(1.0), rtol=1e-5)

@@ -46,6 +46,7 @@ evidence: .venv/.installed-test
 speed: .venv/.installed-test
 	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/bench_engines.py
 	$(BIN)/python benchmarks/speed_table.py
+	$(BIN)/python -m benchmarks.evidence.cost
 
 readme: demo
 	$(BIN)/python tests/readme_samples.py write

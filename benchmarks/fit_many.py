@@ -1,7 +1,7 @@
 """What many fits cost in one process on one core: ``python fit_many.py BACKEND FIRST COUNT OUTPUT.json``.
 
 Panels are those of peers/standard.py, `speed_panel(seed)`, seeds FIRST to FIRST + COUNT - 1. The first call, on one
-panel, is timed apart: it traces, and compiles or reads what is compiled. Then all panels are fitted and answered.
+panel, is timed apart: it traces and compiles, or reads what was kept of that. Then all panels are fitted and answered.
 A line with "ready" is printed before, and one of input awaited, so that several processes start together.
 """
 
@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT / "benchmarks" / "peers"))
 
 import standard  # noqa: E402
 
+from simbench.backends import traced  # noqa: E402
 from simbench.backends.bayes import fit, pairs  # noqa: E402
 from simbench.backends.bayes.models import MODELS  # noqa: E402
 from simbench.backends.registry import backend_named, split  # noqa: E402
@@ -35,9 +36,11 @@ from simbench.blocks import in_blocks  # noqa: E402
 from simbench.briefs import brief_from_table, stack  # noqa: E402
 from simbench.records import Failure  # noqa: E402
 
-jax.config.update("jax_compilation_cache_dir", os.environ.get("SIMBENCH_CACHE", str(ROOT / ".cache" / "jax")))
+CACHE = os.environ.get("SIMBENCH_CACHE", str(ROOT / ".cache" / "jax"))
+jax.config.update("jax_compilation_cache_dir", CACHE)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+traced.keep_in(Path(CACHE) / "traced")  # as the hosts of a run do
 
 
 def brief_of(seed: int):

@@ -67,6 +67,7 @@ def test_help_and_import_load_nothing_heavy() -> None:
     assert real("-c", f"import simbench.cli; {check}").stdout.strip() == "[]"
     done = real("-m", "simbench", "--help")
     assert done.returncode == 0 and "Usage: simbench" in done.stdout
+    assert "  Begin with:\n    simbench list\n" in done.stdout
 
 
 # --- the public functions

@@ -30,14 +30,14 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version."
 )
 def main() -> None:
-    r"""Benchmark marketing mix models on simulated worlds whose truth is known.
+    """Benchmark marketing mix models on simulated worlds whose truth is known.
 
     \b
     Begin with:
       simbench list
       simbench show clean
       simbench run clean --backend ols
-    """
+    """  # noqa: D301  click looks for the letter, not for its name
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without the signs still gets the numbers

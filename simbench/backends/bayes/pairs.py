@@ -12,6 +12,9 @@ from simbench.backends.contender import Contender, Option
 
 PRECISION = Option("precision", "float32", "arithmetic of the fit and of the answers", choices=("float32", "float64"))
 
+#: Cells a call of models by geo.
+BY_GEO = 2
+
 
 class Way(NamedTuple):
     """An engine as it is listed."""
@@ -84,11 +87,11 @@ def pair(model: str, way: str, name: str = "") -> Contender:
         chosen = {option.name: options[option.name] for option in own.options}
         precision, strict = chosen.pop("precision", "float64"), chosen.pop("strict", False)
         made = entry.make(**{option.name: options[option.name] for option in entry.options})
-        # many geos fill the cache alone
-        lanes = 1 if made.geos else own.lanes
+        # many geos fill the cache alone, and take seconds: hosts share what they ask about
+        lanes, block = (1, min(BY_GEO, own.block)) if made.geos else (own.lanes, own.block)
         tags = ("native", "bayesian", *(("fast",) if model in own.fast else ()))
         return bayes_backend(
-            name, made, engine_of(way, **chosen), block=own.block, lanes=lanes, precision=precision, strict=strict,
+            name, made, engine_of(way, **chosen), block=block, lanes=lanes, precision=precision, strict=strict,
             supports=entry.supports, tags=tags, handles=entry.handles,
         )  # fmt: skip
 

@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.evidence import common
-from simbench.backends.bayes import fit, pairs
+from simbench.backends.bayes import fit
 from simbench.backends.nation import nation
+from simbench.backends.registry import backend_named
 from simbench.blocks import in_blocks
 from simbench.briefs import brief_from_table, stack
 
@@ -68,8 +69,7 @@ def brief_of(size: Size, seed: int) -> Any:
 
 def cost(name: str, size: Size, worlds: int) -> list[str]:
     """One row: milliseconds a world of the fit and of all else that answers take; draws it took; the first call."""
-    contender = pairs.pair(name, "hmc")
-    backend = contender.make(**{option.name: option.default for option in contender.options})
+    backend = backend_named(f"{name}-hmc")
     briefs, keys = [brief_of(size, seed) for seed in range(worlds)], list(common.keys_of(worlds, 1))
     began = time.perf_counter()
     backend.answer(briefs[: backend.block], keys[: backend.block])

@@ -6,9 +6,11 @@ python -m benchmarks.evidence.referee --panels 20 --samples 10000 --full-panels 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +21,7 @@ from numpyro.handlers import seed, trace
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from benchmarks.evidence import common
-from simbench.backends.bayes import fit, nuts, referee
+from simbench.backends.bayes import density, fit, nuts, referee, straight
 from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
 from simbench.backends.bayes.models import MODELS
 from simbench.blocks import in_float64
@@ -72,9 +74,10 @@ def by_engine(name: str, way: str, options: tuple[tuple[str, Any], ...] = ()) ->
     stages = fit.programs(model, engine)
     sums = jax.jit(lambda *arguments: summarised(model, *arguments))
 
-    def run(briefs: list[Any]) -> list[Told]:
+    def run(briefs: list[Any], first: int = 0) -> list[Told]:
         lanes = common.LANES if engine.together else 1
-        keys, data = common.keys_of(len(briefs), 1), in_float64(stages.data, common.stacked(briefs))
+        keys = common.keys_of(first + len(briefs), 1)[first:]
+        data = in_float64(stages.data, common.stacked(briefs))
         fitted = fit.fitted(stages, engine, keys, data, lanes, precision)
         replies = []
         for i, points in enumerate(fitted.points):
@@ -88,38 +91,90 @@ def by_engine(name: str, way: str, options: tuple[tuple[str, Any], ...] = ()) ->
     return run
 
 
+def program_of(model: Any, data: Any) -> tuple[int, Callable[[Any], Any], Callable[[Any], Any]]:
+    """The program of NumPyro as functions of one vector: its size, the log density, and the quantities."""
+    sites = trace(seed(referee.full, jax.random.key(0))).get_trace(model, data)
+    start = {site: jnp.zeros_like(each["value"]) for site, each in sites.items() if not each["is_observed"]}
+    flat, shaped = ravel_pytree(start)
+
+    def log_density(x: Any) -> Any:
+        return -potential_energy(referee.full, (model, data), {}, shaped(x))
+
+    def told(x: Any) -> Any:
+        values = constrain_fn(referee.full, (model, data), {}, shaped(x))
+        block = values.get("block", jnp.zeros((len(data.size), 0)))
+        return common.quantities(model, values, block, data)
+
+    return len(flat), log_density, told
+
+
 @cache
 def in_full(name: str, sampler: nuts.Sampler) -> Any:
     """As :func:`by_engine`, of the model written out in NumPyro with nothing integrated out."""
     model = common.model_of(name)
 
     def chains(key: Any, data: Any) -> tuple[Any, Any]:
-        sites = trace(seed(referee.full, jax.random.key(0))).get_trace(model, data)
-        start = {site: jnp.zeros_like(each["value"]) for site, each in sites.items() if not each["is_observed"]}
-        flat, shaped = ravel_pytree(start)
-
-        def log_density(x: Any) -> Any:
-            return -potential_energy(referee.full, (model, data), {}, shaped(x))
-
-        def told(x: Any) -> Any:
-            values = constrain_fn(referee.full, (model, data), {}, shaped(x))
-            block = values.get("block", jnp.zeros((len(data.size), 0)))
-            return common.quantities(model, values, block, data)
-
-        points, _, _ = nuts.sample(jax.random.wrap_key_data(key), log_density, len(flat), sampler, flat.dtype)
-        x = jax.lax.map(told, points.reshape(-1, len(flat)), batch_size=32)
+        size, log_density, told = program_of(model, data)
+        points, _, _ = nuts.sample(jax.random.wrap_key_data(key), log_density, size, sampler, data.kpi.dtype)
+        x = jax.lax.map(told, points.reshape(-1, size), batch_size=32)
         x = x.reshape(*points.shape[:2], -1)
         return summary(x), chains_agree(x)[0].max()
 
     program = jax.jit(chains)
     data_program = fit.programs(model, common.default_engine(name, "nuts")[0]).data
 
-    def run(briefs: list[Any]) -> list[Told]:
-        data, keys = in_float64(data_program, common.stacked(briefs)), common.keys_of(len(briefs), 2)
+    def run(briefs: list[Any], first: int = 0) -> list[Told]:
+        data = in_float64(data_program, common.stacked(briefs))
+        keys = common.keys_of(first + len(briefs), 2)[first:]
         every = [in_float64(program, keys[i], jax.tree.map(lambda x, i=i: x[i], data)) for i in range(len(briefs))]
         return [Told(said, bool(rhat <= RHAT)) for said, rhat in every]
 
     return run
+
+
+# --- chains that were run before
+
+
+def marks(name: str, briefs: list[Any]) -> list[str]:
+    """What a referee's chains depend on besides its settings: both densities and the quantities at fixed points."""
+    model = common.model_of(name)
+
+    def at_fixed(data: Any) -> Any:
+        size, full_density, told = program_of(model, data)
+        n = density.dimension(model, data)
+        t, x = (jax.random.normal(jax.random.key(0), (3, k)) for k in (n, size))
+        return jax.vmap(lambda t: straight.log_density(model, t, data))(t), jax.vmap(full_density)(x), jax.vmap(told)(x)
+
+    program, data_program = jax.jit(at_fixed), fit.programs(model, common.default_engine(name, "nuts")[0]).data
+    told = [in_float64(program, jax.tree.map(lambda x: x[0], in_float64(data_program, common.stacked([brief]))))
+            for brief in briefs]  # fmt: skip
+    return [" ".join(f"{x:.6g}" for part in one for x in part.ravel()) for one in told]
+
+
+def remembered(
+    folder: str | None, what: str, run: Callable[..., list[Told]], briefs: list[Any], of: list[str]
+) -> tuple[list[Told], float]:
+    """What a slow sampler says of every panel, and seconds it took; a folder keeps what was said before.
+
+    `of` are the marks of the panels: a density that has changed is asked anew.
+    """
+    every, seconds = [], 0.0
+    for i, (brief, mark) in enumerate(zip(briefs, of, strict=True)):
+        place = Path(folder or "", hashlib.sha256(f"{what} {i} {mark}".encode()).hexdigest() + ".npz")
+        if folder and place.exists():
+            with np.load(place) as file:
+                said = Told(Summary(*(file[x] for x in Summary._fields)), bool(file["green"]))
+                took = float(file["took"])
+        else:
+            began = time.perf_counter()
+            (said,) = run([brief], i)
+            took = time.perf_counter() - began
+            if folder:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(place, **said.summary._asdict(), green=said.green, took=took)
+        every.append(said)
+        seconds += took
+    return every, seconds
 
 
 # --- comparing
@@ -202,23 +257,32 @@ def main() -> None:
     ask.add_argument("--full-panels", type=int, default=2, help="panels on which the full model is sampled too")
     ask.add_argument("--full-samples", type=int, default=1000)
     ask.add_argument("--full-warmup", type=int, default=750)
+    ask.add_argument("--full-accept", type=float, default=0.9, help="acceptance aimed at; funnels ask for short steps")
+    ask.add_argument("--keep", metavar="FOLDER", help="keep the referee's chains, and do not run again what is there")
     asked = ask.parse_args()
     common.settings()
-    began = time.perf_counter()
+    seconds = 0.0
     exact, approximate, by_quantity = [], [], []
     for name in asked.models:
-        began_here = time.perf_counter()
         groups = panels_of(name, asked.panels, asked.scenarios)
         collapsed = by_engine(name, "nuts", (("warmup", asked.warmup), ("samples", asked.samples)))
-        full = in_full(name, nuts.Sampler(4, asked.full_warmup, asked.full_samples, 0.8))
-        said: dict[str, list[Told]] = {
-            "nuts": [one for briefs in groups for one in collapsed(briefs)],
-            "hmc": [one for briefs in groups for one in by_engine(name, "hmc")(briefs)],
-            "laplace": [one for briefs in groups for one in by_engine(name, "laplace")(briefs)],
+        sampler = nuts.Sampler(4, asked.full_warmup, asked.full_samples, asked.full_accept)
+        said: dict[str, list[Told]] = {way: [] for way in ("nuts", "hmc", "laplace", "full")}
+        for briefs in groups:
+            of = marks(name, briefs)
+            slow = [("nuts", f"{name} {asked.warmup} {asked.samples}", collapsed, len(briefs))]
             # those of the first shape: one program less to compile
-            "full": full(groups[0][: asked.full_panels]),
-        }
-        print(f"{name}: {time.perf_counter() - began_here:.0f} s", flush=True)
+            if briefs is groups[0]:
+                slow.append(("full", f"{name} {sampler}", in_full(name, sampler), asked.full_panels))
+            for way, what, run, count in slow:
+                told, took = remembered(asked.keep, f"{way} {what}", run, briefs[:count], of[:count])
+                said[way] += told
+                seconds += took
+            began = time.perf_counter()
+            for way in ("hmc", "laplace"):
+                said[way] += by_engine(name, way)(briefs)
+            seconds += time.perf_counter() - began
+        print(f"{name}: {seconds:.0f} s so far", flush=True)
         for label, own, other in (
             ("hmc, collapsed NUTS", "hmc", "nuts"),
             ("collapsed NUTS, full NUTS", "nuts", "full"),
@@ -227,7 +291,7 @@ def main() -> None:
             exact.append(row_of_exact(name, label, said[own][: len(said[other])], said[other]))
         approximate += rows_of_approximate(name, said["laplace"], said["nuts"])
         by_quantity += rows_by_quantity(name, said["hmc"], said["nuts"])
-        text = common.told(command_of(asked), time.perf_counter() - began)
+        text = common.told(command_of(asked), seconds)
         text += common.table(EXACT, exact) + "\n`hmc` against NUTS on the collapsed density, by quantity:\n\n"
         text += common.table(BY_QUANTITY, by_quantity) + "\n`laplace` against the same chains:\n\n"
         text += common.table(APPROXIMATE, approximate)
@@ -241,7 +305,7 @@ def command_of(asked: argparse.Namespace) -> str:
     told = {
         key.replace("_", "-"): " ".join(value) if isinstance(value, list) else value
         for key, value in vars(asked).items()
-        if value not in (list(MODELS), list(SCENARIOS))
+        if key != "keep" and value not in (list(MODELS), list(SCENARIOS))
     }
     return " ".join(["python -m benchmarks.evidence.referee", *(f"--{key} {value}" for key, value in told.items())])
 
@@ -275,7 +339,7 @@ def row_of_exact(name: str, label: str, own: list[Told], other: list[Told]) -> l
     fine = abs(mean) <= 0.3 and 0.8 <= sd <= 1.25
     # outside by no more than two standard errors: not told apart from the target with so few panels
     near = abs(mean) <= 0.3 + 2 * mean_error and 0.8 - 2 * sd_error <= sd <= 1.25 + 2 * sd_error
-    few = len(own) < 5
+    few = len(own) < 4
     return [
         f"{name}: {label}", f"{len(own)}", f"{sum(x.green for x in own)}, {sum(x.green for x in other)}",
         f"{mean:+.2f}" + ("" if few else f" ± {mean_error:.2f}"), f"{sd:.2f}" + ("" if few else f" ± {sd_error:.2f}"),

@@ -24,10 +24,12 @@ PAIRS = tuple(
     for way in ("hmc", "laplace", "nuts")
     if (model, way) != ("national", "nuts")
 )
+#: The national model with every kind of carry-over and saturation, stacked.
+AVERAGED = ("averaged-hmc", "averaged-laplace")
 #: simbench's own contenders: name -> where its Contender is. Imported on first use.
 NATIVE: dict[str, str] = {
     "numpyro-nuts": "simbench.backends.bayes.pairs:NUMPYRO_NUTS",
-    **{name: f"simbench.backends.bayes.pairs:{name.replace('-', '_').upper()}" for name in PAIRS},
+    **{name: f"simbench.backends.bayes.pairs:{name.replace('-', '_').upper()}" for name in (*PAIRS, *AVERAGED)},
     "national-auto": "simbench.backends.bayes.pairs:NATIONAL_AUTO",
     "robyn-style": "simbench.backends.robyn:ROBYN_STYLE",
     "ols": "simbench.backends.baselines:OLS",

@@ -21,6 +21,8 @@ from simbench.world.truth import draw
 
 #: Options that make a slow contender quick, by the end of its name; whoever is not named is checked as it is.
 SMALL = {
+    "averaged-hmc": "[warmup=40,samples=40,rounds=1,carry_overs=geometric+delayed,curves=hill]",
+    "averaged-laplace": "[pool=200,carry_overs=geometric,curves=hill+logistic]",
     "geo-hierarchical-nuts": "[chains=4,warmup=150,samples=150]",
     "-hmc": "[warmup=40,samples=40,rounds=1]",
     "-laplace": "[pool=200]",

@@ -98,6 +98,10 @@ FAULTS = (
         (("backends/bayes/prior.py", "a * jax.nn.log_sigmoid(z) + b * jax.nn.log_sigmoid(-z)", "(a - 1.0) * jax.nn.log_sigmoid(z) + (b - 1.0) * jax.nn.log_sigmoid(-z)"),),
     ),
     Fault(
+        "models weighed by weeks that they have seen", "tests/backends/bayes/test_averaged.py::test_a_week_is_predicted_by_a_posterior_that_has_not_seen_it",
+        (("backends/bayes/averaged.py", "weights, _ = smoothed(-told)", "weights = jnp.full_like(told, -jnp.log(1.0 * len(told)))"),),
+    ),
+    Fault(
         "a dropped prior", "tests/backends/bayes/test_straight.py::test_it_is_a_change_of_variables",
         (("backends/bayes/density.py", "return log_prior(model, z, data) + log_likelihood(", "return log_likelihood("),),
     ),

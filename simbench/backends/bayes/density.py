@@ -207,7 +207,7 @@ def log_likelihood(model: Model, parameters: Parameters, data: Data, curve: Arra
     media, noise, count = media_of(model, parameters, data, curve), parameters["noise"][0], data.seen.sum()
     mean = known_mean(model, parameters, data, media)
     if not model.collapsed:
-        return _around(model, parameters, (data.kpi - mean) * data.seen, noise, data)
+        return _errors(model, parameters, (data.kpi - mean) * data.seen, noise, data).sum()
     variance, (geos, axes) = noise**2, data.size.shape
     total = variance + data.size  # of each axis of Z
     rest = _rest(media, mean, variance, data)
@@ -247,8 +247,8 @@ def _rest(media: Media, mean: Array, variance: Array, data: Data) -> Rest:
     return Rest(along, across, row_along, precision, media.sd * toward)
 
 
-def _around(model: Model, parameters: Parameters, rest: Array, noise: Array, data: Data) -> Array:
-    """Log density of errors [G, M] that are independent."""
+def _errors(model: Model, parameters: Parameters, rest: Array, noise: Array, data: Data) -> Array:
+    """Log densities [G, M] of errors that are independent; 0 in weeks not seen."""
     if model.noise == "normal":
         each = -0.5 * (rest / noise) ** 2 - 0.5 * log(2 * pi)
     else:
@@ -257,7 +257,31 @@ def _around(model: Model, parameters: Parameters, rest: Array, noise: Array, dat
             gammaln(0.5 * (freedom + 1.0)) - gammaln(0.5 * freedom) - 0.5 * jnp.log(freedom * pi)
             - 0.5 * (freedom + 1.0) * jnp.log1p((rest / noise) ** 2 / freedom)
         )  # fmt: skip
-    return (each * data.seen).sum() - rest.shape[0] * data.seen.sum() * jnp.log(noise)
+    return (each - jnp.log(noise)) * data.seen
+
+
+def left_out(model: Model, parameters: Parameters, data: Data) -> Array:
+    """Log density [G, M] of each seen week's KPI given the parameters and the KPI of all other weeks; else 0.
+
+    With P the precision of the KPI (see :func:`log_likelihood`) and r = P (KPI - mean), a week given the others is
+    normal with variance ``1 / P_ii`` and lies ``r_i / P_ii`` off its mean (Sundararajan and Keerthi 2001).
+    """
+    media, noise = media_of(model, parameters, data), parameters["noise"][0]
+    mean = known_mean(model, parameters, data, media)
+    if not model.collapsed:
+        return _errors(model, parameters, (data.kpi - mean) * data.seen, noise, data)
+    variance = noise**2
+    total, rest = variance + data.size, _rest(media, mean, variance, data)
+    precision = 1.0 / variance - jnp.einsum("gmp,gp->gm", data.basis**2, 1.0 / variance - 1.0 / total)
+    off = rest.across / variance + jnp.einsum("gmp,gp->gm", data.basis, rest.along / total)
+    if media.sd.shape[1]:
+        across = media.rows - jnp.einsum("gkp,gmp->gkm", rest.row_along, data.basis)
+        on_axes = jnp.einsum("gkp,gmp->gkm", rest.row_along / total[:, None], data.basis)
+        factor = cholesky(rest.precision)
+        rows = solve_lower(factor, media.sd[..., None] * (across / variance + on_axes))
+        precision = precision - (rows**2).sum(axis=1)
+        off = off - jnp.einsum("gkm,gk->gm", rows, solve_lower(factor, rest.toward[..., None])[..., 0])
+    return 0.5 * (jnp.log(precision) - log(2 * pi) - off**2 / precision) * data.seen
 
 
 def log_density(model: Model, z: Array, data: Data) -> Array:

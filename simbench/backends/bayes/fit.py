@@ -174,6 +174,42 @@ def diagnostics_of(engine: Engine, fit: Fit, i: int) -> Diagnostics:
     return Diagnostics(*(np.float64(x) for x in told))
 
 
+class Fitter(NamedTuple):
+    """A model, an engine, and how their programs are called."""
+
+    model: Model
+    engine: Engine
+    stages: Programs
+    lanes: int  #: worlds side by side in a compiled program
+    precision: str
+    strict: bool = False  #: a fit that has not converged is a `Failure`
+
+    def posterior(self, keys: Array, briefs: Brief) -> tuple[Data, Fit]:
+        """What the model sees of a batch of worlds, and its posterior points."""
+        data = in_blocks(self.stages.data, (briefs,), self.lanes, self.precision)
+        return data, fitted(self.stages, self.engine, keys, data, self.lanes, self.precision)
+
+    def replies(self, keys: Array, briefs: Brief, data: Data, fit: Fit) -> list[Answers | Failure]:
+        """What posterior points answer, world by world."""
+        told = [diagnostics_of(self.engine, fit, i) for i in range(len(keys))]
+        chosen = [evenly(points, briefs.questions.sizes.draws) for points in fit.points]
+        whole = [all(np.isfinite(x[i]).all() for x in data) for i in range(len(keys))]
+        replies: dict[int, Answers | Failure] = {}
+        for i, points in enumerate(chosen):
+            if not (whole[i] and np.isfinite(points).all()):
+                replies[i] = Failure("nonfinite", LOST)
+            elif self.strict and not told[i].converged:
+                replies[i] = Failure("unconverged", f"k-hat {told[i].khat_max:.2f}, R-hat {told[i].rhat_max:.3f}")
+        left = [i for i in range(len(keys)) if i not in replies]
+        if left:
+            brief, points = take(briefs, left), np.stack([chosen[i] for i in left])
+            inner = (spun(keys[left], 1), points, take(data, left))
+            structures = in_blocks(self.stages.structure, inner, self.lanes, self.precision)
+            answers = answered(self.model, keys[left], structures, brief, self.precision)
+            replies |= {i: each._replace(diagnostics=told[i]) for i, each in zip(left, answers, strict=True)}
+        return [replies[i] for i in range(len(keys))]
+
+
 def bayes_backend(
     name: str,
     model: Model,
@@ -199,28 +235,10 @@ def bayes_backend(
     strict : bool
         A fit that has not converged is a `Failure` instead of a flagged answer: the next of `first_ok` is asked.
     """
-    stages = programs(model, engine)
+    fitter = Fitter(model, engine, programs(model, engine), lanes, precision, strict)
 
     def ask(keys: Array, briefs: Brief) -> list[Answers | Failure]:
-        data = in_blocks(stages.data, (briefs,), lanes, precision)
-        fit = fitted(stages, engine, keys, data, lanes, precision)
-        told = [diagnostics_of(engine, fit, i) for i in range(len(keys))]
-        chosen = [evenly(points, briefs.questions.sizes.draws) for points in fit.points]
-        whole = [all(np.isfinite(x[i]).all() for x in data) for i in range(len(keys))]
-        replies: dict[int, Answers | Failure] = {}
-        for i, points in enumerate(chosen):
-            if not (whole[i] and np.isfinite(points).all()):
-                replies[i] = Failure("nonfinite", LOST)
-            elif strict and not told[i].converged:
-                replies[i] = Failure("unconverged", f"k-hat {told[i].khat_max:.2f}, R-hat {told[i].rhat_max:.3f}")
-        left = [i for i in range(len(keys)) if i not in replies]
-        if left:
-            brief, points = take(briefs, left), np.stack([chosen[i] for i in left])
-            inner = (spun(keys[left], 1), points, take(data, left))
-            structures = in_blocks(stages.structure, inner, min(lanes, block), precision)
-            answers = answered(model, keys[left], structures, brief, precision)
-            replies |= {i: each._replace(diagnostics=told[i]) for i, each in zip(left, answers, strict=True)}
-        return [replies[i] for i in range(len(keys))]
+        return fitter.replies(keys, briefs, *fitter.posterior(keys, briefs))
 
     made = Backend(name, "1", {}, served(name, ask), block, supports, frozenset(tags), frozenset(handles), precision)
     return made if model.geos else of_the_nation(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from simbench.backends.base import Backend
@@ -105,6 +106,49 @@ def _prior_only(precision: str, **options: Any) -> Backend:
     return prior_backend("prior-only", model.make(**options), block=8, precision=precision, handles=model.handles)
 
 
+#: Kinds that are averaged over.
+CARRY_OVERS = ("geometric", "delayed", "weibull-pdf", "weibull-cdf")
+CURVES = ("hill", "logistic", "exponential")
+
+
+def averaged(way: str) -> Contender:
+    """The contender of the national model with every kind of carry-over and saturation, by an engine."""
+    from simbench.backends.bayes.averaged import averaged_backend
+
+    own, entry = WAYS[way], MODELS["national"]
+    options = tuple(option for option in own.options if option.name != "strict")
+    numbers = tuple(option for option in entry.options if option.name not in ("carry_over", "curve"))
+
+    def make(carry_overs: str, curves: str, **chosen: Any) -> Backend:
+        kinds = [(kind, curve) for kind in carry_overs.split("+") for curve in curves.split("+")]
+        inner = {option.name: chosen[option.name] for option in numbers}
+        models = [entry.make(carry_over=kind, curve=curve, **inner) for kind, curve in kinds]
+        settings = {option.name: chosen[option.name] for option in options}
+        precision = settings.pop("precision")
+        return averaged_backend(
+            f"averaged-{way}", models, engine_of(way, **settings), block=own.block, lanes=own.lanes,
+            precision=precision, tags=("native", "bayesian"), handles=entry.handles,
+        )  # fmt: skip
+
+    def several(name: str, kinds: tuple[str, ...], meaning: str) -> Option:
+        return Option(name, "+".join(kinds), meaning, choices=tuple("+".join(some) for some in _some_of(kinds)))
+
+    return Contender(
+        f"averaged-{way}",
+        f"the national model with {len(CARRY_OVERS) * len(CURVES)} kinds of carry-over and saturation, stacked; "
+        + own.title,
+        make,
+        (*options, several("carry_overs", CARRY_OVERS, "kinds of carry-over"),
+         several("curves", CURVES, "kinds of saturation"), *numbers),
+        "docs/models.md; Yao and others 2018", entry.answers,
+    )  # fmt: skip
+
+
+def _some_of(kinds: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Every choice of one kind or more, in their order."""
+    return [some for size in range(1, len(kinds) + 1) for some in combinations(kinds, size)]
+
+
 def _national_auto(**options: Any) -> Backend:
     # combine knows the registry, which knows this module
     from simbench.backends.combine import first_ok
@@ -143,8 +187,10 @@ NUMPYRO_NUTS = pair("national", "nuts", "numpyro-nuts")
 
 def __getattr__(name: str) -> Contender:
     """The contender of a pair by its name in capitals, such as ``NATIONAL_HMC``."""
-    for model in MODELS:
-        for way in WAYS:
+    for way in WAYS:
+        if name == constant("averaged", way):
+            return averaged(way)
+        for model in MODELS:
             if name == constant(model, way):
                 return pair(model, way)
     raise AttributeError(name)

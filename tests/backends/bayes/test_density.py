@@ -139,7 +139,7 @@ def programs(case):
             # at the mean of what is linear the whole model is as steep in the KPI as the collapsed one
             "slope in kpi": jax.grad(joint, argnums=1)(mean, data.kpi),
             "linear": linear, "mean": mean, "factor": factor, "columns": columns,
-            "back": referee.points(model, parameters, data),
+            "back": referee.points(model, parameters, data), "left out": density.left_out(model, parameters, data),
         }  # fmt: skip
 
     def every(z, deviation, data):
@@ -197,6 +197,28 @@ def conditional(each):
     white = np.einsum("gij,gi->gj", each["factor"], each["linear"] - each["mean"])
     diagonal = np.einsum("gii->gi", each["factor"])
     return (np.log(diagonal) - 0.5 * white**2 - 0.5 * np.log(2 * np.pi)).sum()
+
+
+@over_all
+def test_a_week_left_out_is_given_all_others(case, panel):
+    """The joint density over that of the other weeks, from the covariance built whole."""
+    _, options = made(case)
+    name, brief, weeks = CASES[case][0], brief_of(panel), int(brief_of(panel).panel.origin)
+    data, _, every = told(case, panel)
+    for each in every[:2]:
+        values, _, _ = by_hand.placed(name, options, brief, by_columns(case, data, each["by name"]))
+        noise = values["noise"][0]
+        for g, (rest, plain, block) in enumerate(by_hand.given(name, options, brief, values)):
+            columns = np.concatenate([plain, block], axis=1)
+            for week in (0, 17, weeks - 1):
+                if name == "robust":  # nothing is integrated out: weeks are independent
+                    expected = stats.t(values["freedom"][0], scale=noise).logpdf(rest[week])
+                else:
+                    others = np.delete(np.arange(weeks), week)
+                    whole_panel, fewer = (by_hand.log_normal(rest[w], columns[w], noise) for w in (..., others))
+                    expected = whole_panel - fewer
+                assert each["left out"][g, week] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+        assert not each["left out"][:, weeks:].any()
 
 
 @over_all

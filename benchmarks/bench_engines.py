@@ -22,7 +22,7 @@ import standard  # noqa: E402
 CORES = 2
 ASKED = "samples=250,ess=1000,rounds=12"
 #: Curved posteriors with long tails: longer trajectories in shorter rounds let more panels come to an end.
-LONG = "leapfrogs=16,samples=100,ess=1000,rounds=12"
+LONG = "leapfrogs=16,longer=16,samples=100,ess=1000,rounds=12"
 #: Name -> panels that each core fits.
 OURS = {
     f"pymc-marketing-style-hmc[{LONG}]": 64,

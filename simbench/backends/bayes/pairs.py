@@ -33,10 +33,11 @@ WAYS: dict[str, Way] = {
         (
             Option("chains", 4, "independent chains", "chains", low=2, high=64),
             Option("warmup", 100, "steps of each chain that adapt and are thrown away", "steps", low=20),
-            Option("samples", 200, "steps of each chain that are kept, a round", "steps", low=10),
+            Option("samples", 150, "steps of each chain that are kept, a round", "steps", low=10),
             Option("rounds", 3, "rounds at most, until R-hat and effective draws are good enough", low=1, high=100),
             Option("ess", 400.0, "effective draws of every return that are enough", "draws", low=1.0),
             Option("leapfrogs", 6, "steps of a trajectory", "steps", low=1, high=1000),
+            Option("longer", 10, "steps of every second trajectory after the warm-up", "steps", low=1, high=1000),
             Option("accept", 0.8, "acceptance that the step size is adapted to", low=0.5, high=0.99),
             PRECISION,
         ),
@@ -82,6 +83,8 @@ def engine_of(way: str, **options: Any) -> Engine:
 def pair(model: str, way: str, name: str = "") -> Contender:
     """The contender of a model and an engine."""
     entry, own = MODELS[model], WAYS[way]
+    usual = dict(zip(("leapfrogs", "longer"), entry.trajectories, strict=True))
+    settings = tuple(option._replace(default=usual.get(option.name, option.default)) for option in own.options)
     name = name or f"{model}-{way}"
 
     def make(**options: Any) -> Backend:
@@ -97,7 +100,7 @@ def pair(model: str, way: str, name: str = "") -> Contender:
         )  # fmt: skip
 
     return Contender(
-        name, f"{entry.title}; {own.title}", make, (*own.options, *entry.options), entry.source, entry.answers
+        name, f"{entry.title}; {own.title}", make, (*settings, *entry.options), entry.source, entry.answers
     )
 
 

@@ -145,8 +145,10 @@ def test_nothing_is_called_wrong_that_is_right(name):
     _, draws = fits(name, "hmc")
     rhat, _ = in_float64(jax.jit(jax.vmap(chains_agree)), draws.points)
     assert (rhat < 1.05).all()
-    # in the far arms of a parabola a step of fixed width is too wide, and says so: of a few trajectories in a hundred
-    assert draws.divergences.sum() <= (0.03 * draws.points.size / 2 if name == "banana" else 0)
+    # in the far arms of a parabola a step of fixed width is too wide, and says so: of a few trajectories in a hundred;
+    # in the neck of a funnel, which longer trajectories reach now and then, of a few in ten thousand
+    few = {"banana": 0.03, "funnel": 0.0005}.get(name, 0.0)
+    assert draws.divergences.sum() <= few * draws.points.size / TARGETS[name].size
     khat = fits(name, "laplace")[1].khat  # the parabola is at the border: its arms leave the ellipse at the mode
     assert np.isnan(draws.khat).all() and (np.median(khat) if name == "banana" else khat.max()) < KHAT
 
@@ -171,7 +173,7 @@ def test_steps_are_adapted_to_the_acceptance_asked_for(name, aim):
     Half of them are for the widths, and the average of the other half leans to small steps: the careful side.
     """
     target, engine = TARGETS[name], made("hmc", accept=aim)
-    tuning = hmc.Tuning(4, 100, 200, 1, 6, aim, 400.0)
+    tuning = hmc.Tuning(4, 100, 200, 1, 6, 6, aim, 400.0)
 
     def acceptance(key):
         state = engine.begin(target.log_density, target.size, jax.random.wrap_key_data(key), float)
@@ -294,7 +296,7 @@ LANES = 4
 @pytest.fixture(scope="module")
 def ring():
     """Seven worlds, easy and hard, fitted in lanes of four, until they have enough."""
-    engine = made("hmc", rounds=3)
+    engine = made("hmc", samples=200, rounds=3)
     programs = stages(engine)
     found = fitted(programs, engine, keys(len(WIDTHS)), Ring(WIDTHS), LANES, "float64")
     sizes = [each._cache_size() for each in (programs.begin, programs.advance, programs.judge)]
@@ -304,7 +306,7 @@ def ring():
 def test_rounds_go_on_until_there_is_enough(ring):
     engine, _, found, _ = ring
     told = [diagnostics_of(engine, found, i) for i in range(len(WIDTHS))]
-    taken = np.array([points.shape[1] for points in found.points]) // 200
+    taken = np.array([points.shape[1] for points in found.points]) // engine.options.samples
     assert set(taken) > {1} and taken.max() <= engine.rounds
     for each, count, points in zip(told, taken, found.points, strict=True):
         assert each.converged == float(each.rhat_max <= RHAT and each.ess_min >= engine.ess)
@@ -312,14 +314,14 @@ def test_rounds_go_on_until_there_is_enough(ring):
         # whoever went on had not enough before
         assert each.converged or count == engine.rounds
         if count > 1:
-            rhat, ess = in_float64(jax.jit(chains_agree), points[:, : 200 * (count - 1)])
+            rhat, ess = in_float64(jax.jit(chains_agree), points[:, : engine.options.samples * (count - 1)])
             assert rhat.max() > RHAT or ess.min() < engine.ess
 
 
 def test_nothing_is_compiled_anew_for_those_that_go_on(ring):
     """Only their judge sees longer chains."""
-    _, _, found, sizes = ring
-    longest = max(points.shape[1] for points in found.points) // 200
+    engine, _, found, sizes = ring
+    longest = max(points.shape[1] for points in found.points) // engine.options.samples
     assert longest > 1
     assert sizes == [1, 1, longest]
 
@@ -339,14 +341,14 @@ def test_company_changes_nothing(ring):
 def test_a_world_without_a_density_stops_and_its_neighbours_stand(ring):
     engine, programs, found, _ = ring
     lost = fitted(programs, engine, keys(len(WIDTHS)), Ring(np.where(WIDTHS == 2.0, np.nan, WIDTHS)), LANES, "float64")
-    assert lost.points[0].shape[1] == 200 and not diagnostics_of(engine, lost, 0).converged
+    assert lost.points[0].shape[1] == engine.options.samples and not diagnostics_of(engine, lost, 0).converged
     for mine, theirs in zip(lost.points[1:], found.points[1:], strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
 def test_a_later_round_goes_on_where_the_last_one_ended():
     """No draw is told twice, and the two rounds are of one chain: neighbours across the seam are as close as others."""
-    target, engine = TARGETS["banana"], made("hmc", leapfrogs=1, samples=50)
+    target, engine = TARGETS["banana"], made("hmc", leapfrogs=1, longer=1, samples=50)
     program = jax.jit(lambda k: rounds(engine, target.log_density, 2, k, float, count=2))
     _, (first, second) = in_float64(program, keys(FITS))
     assert not (first.points == second.points).all(axis=(1, 2, 3)).any()

@@ -110,6 +110,8 @@ def priors(name, o, brief):
             own |= {"swing": half_normal(o["swing_sd"]), "path": normal(0.0, 1.0)}
         if name == HIERARCHY:
             own["spread"] = half_normal(o["spread_sd"])
+        if name == HIERARCHY and o["noise"] == "by-size":
+            own["averaging"] = falling(1.0)
         if name == HIERARCHY and o["tiers"] > 1:
             own |= {"tier": normal(0.0, 1.0), "between": half_normal(o["between_sd"])}
     return {parameter: prior for parameter, prior in own.items() if not (free and parameter == "effect")}
@@ -299,10 +301,18 @@ def given(name, o, brief, values):
     return out
 
 
+def noise_of(brief, values, g):
+    """Standard deviation of a week's error in a geo: it falls with the geo's population, or does not."""
+    people = brief.panel.population
+    larger = people[g] / np.prod(people) ** (1 / len(people)) if "averaging" in values else 1.0
+    return values["noise"][0] / larger ** values.get("averaging", [0.0])[0]
+
+
 def log_likelihood(name, o, brief, values):
     """Log density of the seen KPI, the coefficients of what is linear integrated out (not for `robust`)."""
-    noise, total = values["noise"][0], 0.0
-    for rest, plain, block in given(name, o, brief, values):
+    total = 0.0
+    for g, (rest, plain, block) in enumerate(given(name, o, brief, values)):
+        noise = noise_of(brief, values, g)
         if name == "robust":
             total += stats.t(values["freedom"][0], scale=noise).logpdf(rest).sum()
         else:

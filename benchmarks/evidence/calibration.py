@@ -80,7 +80,7 @@ def simulated(model: Model, key: Any, data: Any, plant: Plant) -> tuple[Any, Any
         error = jax.random.t(error_key, parameters["freedom"][0], mean.shape)
     else:
         error = jax.random.normal(error_key, mean.shape)
-    data = with_kpi(data, mean + parameters["noise"][0] * error)
+    data = with_kpi(data, mean + density.noise_of(model, parameters, data)[:, None] * error)
     return data, asked(model, z, plain, block, data)
 
 

@@ -69,7 +69,7 @@ def structure_of(
             half_at,
             slope,
             over_time,
-            (parameters["noise"][0] * data.scale),
+            density.noise_of(model, parameters, data) * data.scale,
             freedom,
         )
 

@@ -44,6 +44,7 @@ class Data(NamedTuple):
     scale: Array  #: [G]
     money: Array  #: [G, C] unit of the lever
     tier: Array  #: [G] which group of geos, int32
+    people: Array  #: [G] log of the population over that of a typical geo
 
 
 def data_of(brief: Brief, model: Model) -> Data:
@@ -96,6 +97,7 @@ def data_of(brief: Brief, model: Model) -> Data:
         money=money,
         # the largest geos are the first tier
         tier=jnp.argsort(jnp.argsort(-panel.population)) // groups,
+        people=jnp.log(panel.population) - jnp.log(panel.population).mean(),
     )
     return with_kpi(data, kpi / scale[:, None] - centre[:, None])
 

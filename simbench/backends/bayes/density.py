@@ -179,6 +179,12 @@ def _as_told(model: Model, rows: Array, data: Data) -> Array:
 # --- the likelihood
 
 
+def noise_of(model: Model, parameters: Parameters, data: Data) -> Array:
+    """Standard deviation [G] of a week's error, in scaled KPI."""
+    noise = jnp.broadcast_to(parameters["noise"][0], data.people.shape)
+    return noise * jnp.exp(-parameters["averaging"][0] * data.people) if "averaging" in parameters else noise
+
+
 def known_mean(model: Model, parameters: Parameters, data: Data, media: Media) -> Array:
     """Mean [G, M] of the scaled KPI in the seen weeks; what is integrated out stands at 0."""
     mean = _as_told(model, summed(media.known, media.rows), data)
@@ -200,19 +206,19 @@ def log_likelihood(model: Model, parameters: Parameters, data: Data, curve: Arra
 
     `curve` is :func:`curves` of these parameters, where it is known already.
 
-    Given the rest the KPI of a geo is normal with covariance ``noise^2 I + Z Z' + A A'``, Z the plain columns and A
+    Given the rest the KPI of geo g is normal with covariance ``noise_g^2 I + Z Z' + A A'``, Z the plain columns and A
     the rows of media whose coefficients are normal, both times their prior sd. On the axes of Z the first two are
     diagonal; A takes a factorisation of its own small size (Woodbury).
     """
-    media, noise, count = media_of(model, parameters, data, curve), parameters["noise"][0], data.seen.sum()
+    media, noise, count = media_of(model, parameters, data, curve), noise_of(model, parameters, data), data.seen.sum()
     mean = known_mean(model, parameters, data, media)
     if not model.collapsed:
         return _errors(model, parameters, (data.kpi - mean) * data.seen, noise, data).sum()
-    variance, (geos, axes) = noise**2, data.size.shape
+    variance, (geos, axes) = noise[:, None] ** 2, data.size.shape
     total = variance + data.size  # of each axis of Z
     rest = _rest(media, mean, variance, data)
-    square = jnp.vdot(rest.along, rest.along / total) + jnp.vdot(rest.across, rest.across) / variance
-    logs = jnp.log(total).sum() + geos * (count - axes) * jnp.log(variance) + geos * count * log(2 * pi)
+    square = jnp.vdot(rest.along, rest.along / total) + jnp.vdot(rest.across, rest.across / variance)
+    logs = jnp.log(total).sum() + (count - axes) * jnp.log(variance).sum() + geos * count * log(2 * pi)
     if media.sd.shape[1]:
         more, gained = normal_terms(rest.precision, rest.toward)
         logs, square = logs + more.sum(), square - gained.sum()
@@ -230,6 +236,8 @@ class Rest(NamedTuple):
 
 
 def _rest(media: Media, mean: Array, variance: Array, data: Data) -> Rest:
+    """`variance` [G, 1] of the errors."""
+
     def apart(x: Array) -> tuple[Array, Array]:  # [G, k, M] along the axes of Z [G, k, p] and across them
         along = jnp.einsum("gkm,gmp->gkp", x, data.basis)
         return along, x - jnp.einsum("gkp,gmp->gkm", along, data.basis)
@@ -240,7 +248,7 @@ def _rest(media: Media, mean: Array, variance: Array, data: Data) -> Rest:
     row_along, row_across = apart(media.rows[:, :channels])
     weighted = row_along / (variance + data.size)[:, None]
     products = jnp.einsum("gkp,gjp->gkj", weighted, row_along) + (
-        jnp.einsum("gkm,gjm->gkj", row_across, row_across) / variance
+        jnp.einsum("gkm,gjm->gkj", row_across, row_across) / variance[..., None]
     )
     toward = jnp.einsum("gkp,gp->gk", weighted, along) + jnp.einsum("gkm,gm->gk", row_across, across) / variance
     precision = jnp.eye(channels) + media.sd[:, :, None] * products * media.sd[:, None]
@@ -249,6 +257,7 @@ def _rest(media: Media, mean: Array, variance: Array, data: Data) -> Rest:
 
 def _errors(model: Model, parameters: Parameters, rest: Array, noise: Array, data: Data) -> Array:
     """Log densities [G, M] of errors that are independent; 0 in weeks not seen."""
+    noise = noise[:, None]
     if model.noise == "normal":
         each = -0.5 * (rest / noise) ** 2 - 0.5 * log(2 * pi)
     else:
@@ -266,11 +275,11 @@ def left_out(model: Model, parameters: Parameters, data: Data) -> Array:
     With P the precision of the KPI (see :func:`log_likelihood`) and r = P (KPI - mean), a week given the others is
     normal with variance ``1 / P_ii`` and lies ``r_i / P_ii`` off its mean (Sundararajan and Keerthi 2001).
     """
-    media, noise = media_of(model, parameters, data), parameters["noise"][0]
+    media, noise = media_of(model, parameters, data), noise_of(model, parameters, data)
     mean = known_mean(model, parameters, data, media)
     if not model.collapsed:
         return _errors(model, parameters, (data.kpi - mean) * data.seen, noise, data)
-    variance = noise**2
+    variance = noise[:, None] ** 2
     total, rest = variance + data.size, _rest(media, mean, variance, data)
     precision = 1.0 / variance - jnp.einsum("gmp,gp->gm", data.basis**2, 1.0 / variance - 1.0 / total)
     off = rest.across / variance + jnp.einsum("gmp,gp->gm", data.basis, rest.along / total)
@@ -278,7 +287,7 @@ def left_out(model: Model, parameters: Parameters, data: Data) -> Array:
         across = media.rows - jnp.einsum("gkp,gmp->gkm", rest.row_along, data.basis)
         on_axes = jnp.einsum("gkp,gmp->gkm", rest.row_along / total[:, None], data.basis)
         factor = cholesky(rest.precision)
-        rows = solve_lower(factor, media.sd[..., None] * (across / variance + on_axes))
+        rows = solve_lower(factor, media.sd[..., None] * (across / variance[..., None] + on_axes))
         precision = precision - (rows**2).sum(axis=1)
         off = off - jnp.einsum("gkm,gk->gm", rows, solve_lower(factor, rest.toward[..., None])[..., 0])
     return 0.5 * (jnp.log(precision) - log(2 * pi) - off**2 / precision) * data.seen
@@ -321,7 +330,7 @@ def linear_columns(media: Media, data: Data) -> Array:
 
 def linear_given(model: Model, parameters: Parameters, data: Data) -> Given:
     """The coefficients that are integrated out, given the parameters."""
-    media, variance = media_of(model, parameters, data), parameters["noise"][0] ** 2
+    media, variance = media_of(model, parameters, data), noise_of(model, parameters, data)[:, None] ** 2
     rest = _rest(media, known_mean(model, parameters, data, media), variance, data)
     deviation, root = jnp.sqrt(data.size), jnp.sqrt(1.0 + data.size / variance)
     side = media.sd[..., None] * rest.row_along * (deviation / (variance * root))[:, None]

@@ -138,16 +138,20 @@ def time_varying(carry_over: str, curve: str, bases: int, length: float, swing_s
 
 
 def geo_hierarchical(
-    carry_over: str, curve: str, tiers: int, spread_sd: float, between_sd: float, **numbers: Any
+    carry_over: str, curve: str, tiers: int, spread_sd: float, between_sd: float, noise: str, **numbers: Any
 ) -> Model:
     """One curve a channel for all geos; effects vary by geo around the common ones (partial pooling).
 
     A geo's effect is normal around the common one, with a relative sd that is half-normal; level, trend, season and
-    controls are each geo's own. All this is integrated out. With several `tiers`, groups of geos by population have
+    controls are each geo's own. All this is integrated out. Noise, relative to a geo's KPI, falls with its population
+    to a power between 0 and 1 (1/2: people buy independently), or is the same everywhere (``noise="alike"``). With
+    several `tiers`, groups of geos by population have
     returns of their own, lognormal around the common one. After Sun and others 2017.
     """
     made = national(carry_over, curve, **numbers)
     own = [Parameter("spread", "channel", Prior("half-normal", (spread_sd,)))]
+    if noise == "by-size":
+        own.append(Parameter("averaging", "one", Prior("falling", (1.0,))))
     if tiers > 1:
         own += [
             Parameter("tier", "tier", Prior("normal", (0.0, 1.0))),
@@ -239,6 +243,7 @@ MODELS: dict[str, Entry] = {
             Option("tiers", 1, "groups of geos by population with returns of their own", "tiers", low=1, high=20),
             Option("spread_sd", 0.3, "half-normal, relative sd of effects between geos", low=1e-3),
             Option("between_sd", 0.3, "half-normal, sd of the log of returns between tiers", low=1e-3),
+            Option("noise", "by-size", "how noise differs between geos", choices=("by-size", "alike")),
             *OPTIONS,
         ),
         "docs/models.md; Sun and others 2017",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from simbench.backends.bayes import prior as priors
 from simbench.backends.bayes.data import Data
-from simbench.backends.bayes.density import known_mean, media_of, prior_of, sizes
+from simbench.backends.bayes.density import known_mean, media_of, noise_of, prior_of, sizes
 from simbench.backends.bayes.model import Model
 
 Array = Any
@@ -41,7 +41,7 @@ def full(model: Model, data: Data) -> None:
         mean = mean + jnp.einsum("gmp,gp->gm", data.basis, plain)
         if media.block.shape[1]:
             mean = mean + jnp.einsum("gkm,gk->gm", media.block, standard("block", *media.block.shape[:2]))
-    noise = parameters["noise"][0]
+    noise = noise_of(model, parameters, data)[:, None]
     student = model.noise == "student"
     error = d.StudentT(parameters["freedom"][0], mean, noise) if student else d.Normal(mean, noise)
     numpyro.sample("kpi", error.mask(data.seen > 0).to_event(2), obs=data.kpi)

@@ -35,6 +35,7 @@ CASES = {
     "time-varying": ("time-varying", {}),
     "time-varying, short": ("time-varying", {"carry_over": "weibull-pdf", "bases": 9, "length": 15.0}),
     "geo-hierarchical": (HIERARCHY, {}),
+    "geo-hierarchical, alike": (HIERARCHY, {"noise": "alike"}),
     "geo-hierarchical, tiers": (HIERARCHY, {"tiers": 2, "carry_over": "weibull-cdf", "curve": "logistic"}),
     "pymc-marketing-style": ("pymc-marketing-style", {}),
     "pymc-marketing-style, free": ("pymc-marketing-style", {"effects": "free"}),
@@ -207,8 +208,8 @@ def test_a_week_left_out_is_given_all_others(case, panel):
     data, _, every = told(case, panel)
     for each in every[:2]:
         values, _, _ = by_hand.placed(name, options, brief, by_columns(case, data, each["by name"]))
-        noise = values["noise"][0]
         for g, (rest, plain, block) in enumerate(by_hand.given(name, options, brief, values)):
+            noise = by_hand.noise_of(brief, values, g)
             columns = np.concatenate([plain, block], axis=1)
             for week in (0, 17, weeks - 1):
                 if name == "robust":  # nothing is integrated out: weeks are independent
@@ -271,7 +272,7 @@ def test_what_is_linear_has_the_posterior_of_the_whole_covariance(case, panel):
         for g, (rest, plain, block) in enumerate(by_hand.given(name, options, brief, values)):
             columns = np.concatenate([plain, block], axis=1)
             prior = columns @ columns.T
-            kept = np.linalg.solve(prior + values["noise"][0] ** 2 * np.eye(weeks), prior).T
+            kept = np.linalg.solve(prior + by_hand.noise_of(brief, values, g) ** 2 * np.eye(weeks), prior).T
             own = each["columns"][g][:, :weeks]
             half = np.linalg.solve(each["factor"][g], own)
             np.testing.assert_allclose(own.T @ each["mean"][g], kept @ rest, atol=1e-8 * abs(rest).max())

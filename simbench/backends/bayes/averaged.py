@@ -92,7 +92,7 @@ def shared_out(weights: Array, draws: int) -> Array:
 def mixed(key: Array, parts: Sequence[tuple[int, Answers]]) -> Answers:
     """So many draws of each part, spread evenly over it; in an order by chance, so that every stretch is a mixture."""
     counts = [count for count, _ in parts]
-    order = np.random.default_rng(key).permutation(sum(counts))
+    order = np.asarray(jax.random.permutation(jax.random.wrap_key_data(jnp.asarray(key)), sum(counts)))
 
     def together(*told: Array) -> Array:
         picked = [x[(2 * np.arange(n) + 1) * len(x) // (2 * n)] for n, x in zip(counts, told, strict=True)]

@@ -46,14 +46,27 @@ def _normal_draw(key: Array, shape: tuple[int, ...], dtype: Any, *_: Any) -> Arr
     return jax.random.normal(key, shape, dtype)
 
 
+def _between(a: Array, b: Array) -> Array:
+    """The chance of a standard normal number between a and b, from the tail in which it keeps its digits."""
+    left = a + b < 0.0
+    return jnp.where(left, ndtr(b) - ndtr(a), ndtr(-a) - ndtr(-b))
+
+
+def _from_tail(below: Array, above: Array) -> Array:
+    """The normal quantile of a chance given with its complement: the smaller one has more digits."""
+    return jnp.where(below < above, ndtri(jnp.minimum(below, 0.5)), -ndtri(jnp.minimum(above, 0.5)))
+
+
 def _truncated(z: Array, mean: Array, sd: Array, low: Array, high: Array) -> Array:
-    above, below = ndtr((mean - high) / sd), ndtr((mean - low) / sd)
-    return mean - sd * ndtri(above + (below - above) * ndtr(-z))
+    a, b = (low - mean) / sd, (high - mean) / sd
+    inside = _between(a, b)
+    return mean + sd * _from_tail(ndtr(a) + inside * ndtr(z), ndtr(-b) + inside * ndtr(-z))
 
 
 def _truncated_point(x: Array, mean: Array, sd: Array, low: Array, high: Array) -> Array:
-    above, below = ndtr((mean - high) / sd), ndtr((mean - low) / sd)
-    return -ndtri((ndtr((mean - x) / sd) - above) / (below - above))
+    a, at, b = (low - mean) / sd, (x - mean) / sd, (high - mean) / sd
+    inside = _between(a, b)
+    return _from_tail(_between(a, at) / inside, _between(at, b) / inside)
 
 
 def _half(z: Array) -> Array:

@@ -298,6 +298,10 @@ def main() -> None:
         print(text, flush=True)
         # after every model: what is cut short leaves the rows it has
         common.written("referee", text)
+        # compiled programs take mappings, of which a process has 65,530
+        by_engine.cache_clear()
+        in_full.cache_clear()
+        jax.clear_caches()
 
 
 def command_of(asked: argparse.Namespace) -> str:

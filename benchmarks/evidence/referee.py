@@ -6,7 +6,6 @@ python -m benchmarks.evidence.referee --panels 20 --samples 10000 --full-panels 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -21,6 +20,7 @@ from numpyro.handlers import seed, trace
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from benchmarks.evidence import common
+from simbench import ids
 from simbench.backends.bayes import density, fit, nuts, referee, straight
 from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
 from simbench.backends.bayes.models import MODELS
@@ -160,7 +160,7 @@ def remembered(
     """
     every, seconds = [], 0.0
     for i, (brief, mark) in enumerate(zip(briefs, of, strict=True)):
-        place = Path(folder or "", hashlib.sha256(f"{what} {i} {mark}".encode()).hexdigest() + ".npz")
+        place = Path(folder or "", ids.file_digest(f"{what} {i} {mark}".encode()) + ".npz")
         if folder and place.exists():
             with np.load(place) as file:
                 said = Told(Summary(*(file[x] for x in Summary._fields)), bool(file["green"]))

@@ -52,7 +52,7 @@ class Entry(NamedTuple):
     handles: tuple[str, ...] = HANDLES
     supports: Callable[[Brief], str | None] = lambda brief: None
     answers: str = "everything but contributions by geo"
-    trajectories: tuple[int, int] = (6, 10)  #: `leapfrogs` and `longer` of hmc, by true draws a gradient
+    usual: tuple[tuple[str, int], ...] = ()  #: defaults of its engines' options, where they are its own
 
 
 def _media(numbers: dict[str, Any], carry_over: str, curve: str) -> tuple[Parameter, ...]:
@@ -252,7 +252,7 @@ MODELS: dict[str, Entry] = {
     "pymc-marketing-style": Entry(
         "the default model of PyMC-Marketing 0.19.2, written anew", pymc_marketing_style,
         (Option("effects", "positive", "sign of effects", choices=("positive", "free")),),
-        "PyMC-Marketing 0.19.2", trajectories=(9, 9),
+        "PyMC-Marketing 0.19.2", usual=(("leapfrogs", 9), ("longer", 9)),
     ),
     "meridian-style": Entry(
         "the default national model of Meridian 2.1.0, written anew", meridian_style, (), "Meridian 2.1.0",

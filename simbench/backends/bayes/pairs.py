@@ -83,7 +83,7 @@ def engine_of(way: str, **options: Any) -> Engine:
 def pair(model: str, way: str, name: str = "") -> Contender:
     """The contender of a model and an engine."""
     entry, own = MODELS[model], WAYS[way]
-    usual = dict(zip(("leapfrogs", "longer"), entry.trajectories, strict=True))
+    usual = dict(entry.usual)
     settings = tuple(option._replace(default=usual.get(option.name, option.default)) for option in own.options)
     name = name or f"{model}-{way}"
 

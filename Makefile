@@ -42,6 +42,7 @@ bench: .venv/.installed-test
 evidence: .venv/.installed-test
 	$(BIN)/python -m benchmarks.evidence.referee $(REFEREE)
 	$(BIN)/python -m benchmarks.evidence.calibration $(CALIBRATION)
+	$(BIN)/python -m benchmarks.evidence.trajectories
 
 speed: .venv/.installed-test
 	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/bench_engines.py

@@ -40,9 +40,9 @@ bench: .venv/.installed-test
 	$(BIN)/python -m pytest -q --benchmark-enable $(ARGS) benchmarks
 
 evidence: .venv/.installed-test
-	$(BIN)/python -m benchmarks.evidence.referee $(REFEREE)
+	$(BIN)/python -m benchmarks.evidence.referee --keep .cache/chains $(REFEREE)
 	$(BIN)/python -m benchmarks.evidence.calibration $(CALIBRATION)
-	$(BIN)/python -m benchmarks.evidence.trajectories
+	$(BIN)/python -m benchmarks.evidence.trajectories --keep .cache/chains
 
 speed: .venv/.installed-test
 	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/bench_engines.py

@@ -29,6 +29,8 @@ class Seen(NamedTuple):
     planned: Array  #: [P+N, G, C] the plan, levers of every week
     kpi: Array  #: [M] observed national KPI of the last M weeks, newest last
     rules: Any  #: the numbers of the advertiser's own rules
+    t: Array  #: the week, counted from the panel's first
+    reference: Array  #: the KPI that was planned for
 
 
 class Observation(NamedTuple):

@@ -19,6 +19,7 @@ from simbench.world.scenario import Scenario, family, quantile, recorded_paths
 #: Futures over which a plan is valued where its worth depends on future shocks; twice that many
 #: are drawn: one set to find the optimum on, one to value every plan on.
 FUTURES = 64
+QUARTER = 13  #: weeks
 
 
 class ChannelForm(NamedTuple):
@@ -28,6 +29,7 @@ class ChannelForm(NamedTuple):
     rule: str
     follows: tuple[int, ...]  #: positions of the channels a bought one captures demand from
     window: int  #: weeks of KPI a chasing rule looks at
+    averaged: int  #: weeks of KPI a share of sales is taken of
     carry_over: str
     length: int
     normalised: bool
@@ -35,6 +37,16 @@ class ChannelForm(NamedTuple):
     scaled_by: str
     settles_first: bool  #: saturation before carry-over
     by_roas: bool  #: effect scale solved from a ROAS, not given
+    effectiveness: str = ""  #: how the effect changes over time
+    fading: bool = False  #: a shift that ends
+    priced: bool = False  #: contacts change their price
+    seasonal: bool = False  #: spend goes with the season of demand
+    cycles: bool = False  #: and with the budget cycle
+    anticipates: bool = False  #: and with promotions to come
+    starts: bool = False  #: and not before a week
+    steps: tuple[tuple[str, bool], ...] = ()  #: and changes by steps: name, whether it ends
+    reactions: tuple[str, ...] = ()  #: rules that look at the KPI: "chasing", "quarterly", "of-sales"
+    national_only: bool = False  #: one lever, by population
 
     @property
     def bought(self) -> bool:
@@ -62,6 +74,9 @@ class Form(NamedTuple):
     noise: str
     multiplicative: bool
     noise_by: str  #: "share", "r_squared" or "sd"
+    synergies: tuple[tuple[str, int, int], ...] = ()  #: name and both channels
+    tiers: tuple[tuple[str, int, bool], ...] = ()  #: name, geos, whether it is launched later
+    cycle: bool = False
 
     @property
     def future(self) -> int:
@@ -81,17 +96,33 @@ class Form(NamedTuple):
     @property
     def feedback(self) -> bool:
         """The advertiser's rules look at the KPI."""
-        return any(channel.rule == "demand-chasing" for channel in self.channels)
+        return any(channel.reactions for channel in self.channels)
 
     @property
     def buys(self) -> bool:
-        """Some channel's spend follows demand: channels interact."""
+        """Some channel's spend follows demand."""
         return any(channel.bought for channel in self.channels)
+
+    @property
+    def interacts(self) -> bool:
+        """What one channel brings depends on what others do."""
+        return self.buys or bool(self.synergies)
+
+    @property
+    def walks(self) -> tuple[bool, ...]:
+        """Channels whose effect walks at random."""
+        return tuple(channel.effectiveness == "random-walk" for channel in self.channels)
+
+    @property
+    def walk_streams(self) -> tuple[str, ...]:
+        """Streams of those walks."""
+        return tuple(f"effectiveness.{c.name}" for c in self.channels if c.effectiveness == "random-walk")
 
     @property
     def memory(self) -> int:
         """Weeks of KPI the rules remember."""
-        return max([channel.window for channel in self.channels] + [1])
+        quarters = any("quarterly" in channel.reactions for channel in self.channels)
+        return max([3 * QUARTER - 1 if quarters else 1, *(max(c.window, c.averaged) for c in self.channels)])
 
     @property
     def stochastic(self) -> bool:
@@ -126,6 +157,7 @@ def form_of(scenario: Scenario) -> Form:
             rule=spend.rule,
             follows=() if not bought else set_channels if follows is None else tuple(names.index(f) for f in follows),
             window=int(getattr(spend, "window", 1)),
+            averaged=int(getattr(getattr(spend, "of_sales", None), "window", 1)),
             carry_over=carry_over.kind,
             length=1 if carry_over.kind == "none" else int(carry_over.length),
             normalised=carry_over.normalised,
@@ -133,6 +165,16 @@ def form_of(scenario: Scenario) -> Form:
             scaled_by=channel.saturation.scaled_by,
             settles_first=channel.order == "saturation-first",
             by_roas=channel.roas is not None,
+            effectiveness="" if channel.effectiveness is None else channel.effectiveness.kind,
+            fading=getattr(channel.effectiveness, "weeks", None) is not None,
+            priced=channel.price is not None,
+            seasonal=getattr(spend, "season", 0.0) != 0.0,
+            cycles=getattr(spend, "cycle", 0.0) != 0.0,
+            anticipates=getattr(spend, "anticipation", 0.0) != 0.0,
+            starts=getattr(spend, "from_week", None) is not None,
+            steps=tuple((step.name, step.weeks is not None) for step in getattr(spend, "steps", ())),
+            reactions=reactions_of(spend),
+            national_only=channel.national_only,
         )
 
     season = demand.season
@@ -145,7 +187,20 @@ def form_of(scenario: Scenario) -> Form:
         events=tuple(event.name for event in demand.events), controls=tuple(c.name for c in scenario.controls),
         channels=tuple(channel_form(channel) for channel in scenario.channels),
         noise=scenario.noise.kind, multiplicative=scenario.noise.multiplicative, noise_by=by,
+        synergies=tuple((s.name, *(names.index(c) for c in s.channels)) for s in scenario.synergies),
+        tiers=tuple((tier.name, tier.geos, tier.launch is not None) for tier in scenario.geo.tiers),
+        cycle=scenario.spend.cycle is not None,
     )  # fmt: skip
+
+
+def reactions_of(spend: Any) -> tuple[str, ...]:
+    """Rules of a channel that look at the KPI, in the order of their factors."""
+    given = {
+        "chasing": spend.rule == "demand-chasing",
+        "quarterly": getattr(spend, "quarterly", None) is not None,
+        "of-sales": getattr(spend, "of_sales", None) is not None,
+    }
+    return tuple(name for name, is_given in given.items() if is_given)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -166,7 +221,7 @@ def numbers_of(scenario: Scenario, replicates: Sequence[int], master: bytes) -> 
     """Every number by key path, float64 [R]; distributions drawn each from its own stream."""
     root = family(scenario)
     drawn = {}
-    for part in ("geo", "demand", "spend", "controls", "channels", "kpi", "noise"):
+    for part in ("geo", "demand", "spend", "controls", "channels", "synergies", "kpi", "noise"):
         for path, number in leaves(getattr(scenario, part), part):
             if hasattr(number, "dist"):
                 u = [ids.uniform(ids.stream_bytes(master, root, r, f"parameter:{path}")) for r in replicates]
@@ -190,6 +245,9 @@ def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
     for channel in form.channels:
         if channel.rule != "recorded":
             streams[f"spend.{channel.name}"] = ("uniform" if channel.rule == "correlated" else "phase", path)
+    if form.cycle:
+        streams["spend.cycle"] = ("normal", path)
+    streams |= {name: ("normal", path) for name in form.walk_streams}
     if form.geos > 1:
         streams["geo"] = ("normal", (2 * form.geos,))
         streams |= {f"geo.{channel.name}": ("normal", (2 * form.geos,)) for channel in form.channels}
@@ -239,7 +297,7 @@ def fresh_innovations(
     `keys`: one random stream a replicate, known to the world alone.
     """
     weeks = (draws, form.holdout)
-    streams = {name: ("normal", weeks) for name in form.demand_streams}
+    streams = {name: ("normal", weeks) for name in (*form.demand_streams, *form.walk_streams)}
     streams["noise"] = (noise_law(form), (*weeks, form.geos))  # type: ignore[assignment]
 
     def block(stream: str, law: str, shape: tuple[int, ...]) -> np.ndarray:

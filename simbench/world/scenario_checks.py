@@ -18,7 +18,8 @@ def check(scenario: Scenario) -> None:
     """Raise a fault for the first thing that does not agree."""
     unique(scenario.controls, "controls")
     unique(scenario.channels, "channels")
-    for each in (_trend, _events, _correlation, _follows, _windows, _problems):
+    unique(scenario.synergies, "synergies")
+    for each in CHECKS:
         each(scenario)
 
 
@@ -79,6 +80,44 @@ def _correlation(scenario: Scenario) -> None:
         raise fault(f"{scenario.time.weeks} weeks are too few", right, "time.weeks")
 
 
+def _cycle(scenario: Scenario) -> None:
+    for channel in scenario.channels:
+        if getattr(channel.spend, "cycle", 0.0) != 0.0 and scenario.spend.cycle is None:
+            place = f"channels.{channel.name}.spend.cycle"
+            raise fault("there is no [spend.cycle]", "its rho and sd, or cycle = 0", place)
+
+
+def _tiers(scenario: Scenario) -> None:
+    for tier in scenario.geo.tiers:
+        if tier.launch is not None and not 0 <= tier.launch < scenario.time.weeks:
+            right = f"a week of the panel, 0 to {scenario.time.weeks - 1}"
+            raise fault(f"{tier.launch:g} is outside the data", right, f"geo.tiers.{tier.name}.launch")
+
+
+def _synergies(scenario: Scenario) -> None:
+    names = [channel.name for channel in scenario.channels]
+    for synergy in scenario.synergies:
+        key = f"synergies.{synergy.name}.channels"
+        for name in synergy.channels:
+            if name not in names:
+                raise fault(f"'{name}' is no channel", nearest(name, names), key)
+        if len(set(synergy.channels)) < 2:
+            raise fault(f"'{synergy.channels[0]}' with itself", "two channels", key)
+
+
+def _effectiveness(scenario: Scenario) -> None:
+    first, last = -scenario.time.pre_history, scenario.time.weeks + scenario.time.future - 1
+    for channel in scenario.channels:
+        model, key = channel.effectiveness, f"channels.{channel.name}.effectiveness"
+        if model is None:
+            continue
+        if model.kind == "random-walk" and channel.order == "saturation-first":
+            right = "order = 'carry-over-first': a walk acts in the week in which the effect arrives"
+            raise fault("'random-walk' of a channel that saturates first", right, f"{key}.kind")
+        if model.kind == "shift" and not first <= model.week <= last:
+            raise fault(f"{model.week:g} is outside the simulated weeks", f"{first} to {last}", f"{key}.week")
+
+
 def _follows(scenario: Scenario) -> None:
     names = [channel.name for channel in scenario.channels]
     follows = {
@@ -133,3 +172,8 @@ def _problems(scenario: Scenario) -> None:
                     raise fault(f"'{name}' is no channel", nearest(name, names), place)
                 if group.channels.count(name) > 1:
                     raise fault(f"'{name}' occurs twice", "every channel once", place)
+
+
+CHECKS = (
+    _trend, _events, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness, _windows, _problems,
+)  # fmt: skip

@@ -19,6 +19,7 @@ from simbench.world.scenario_numbers import (
     LARGEST,
     Fraction,
     NonNegative,
+    Plain,
     PlainPositive,
     Positive,
     Real,
@@ -59,6 +60,15 @@ class Time(Table):
         return max(self.holdout, self.horizon) + self.tail
 
 
+class Tier(Table):
+    """The next `geos` geos: planned money by `spend`, and none before week `launch`."""
+
+    name: Name
+    geos: Annotated[int, Field(ge=1, le=1000)]
+    spend: NonNegative = 1.0
+    launch: Plain | None = None
+
+
 class Geo(Table):
     """Geos and how unlike they are: sds of logarithms (docs/worlds.md, 3)."""
 
@@ -67,6 +77,15 @@ class Geo(Table):
     level_sd: NonNegative = 0.0
     spend_sd: NonNegative = 0.0
     effect_sd: NonNegative = 0.0
+    tiers: Annotated[tuple[Tier, ...], Field(strict=False, max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Geo:
+        unique(self.tiers, "tiers")
+        members = sum(tier.geos for tier in self.tiers)
+        if self.tiers and members != self.count:
+            raise fault(f"{members} geos in tiers", f"count = {self.count} in all", "tiers")
+        return self
 
 
 class NoTrend(Table):
@@ -189,10 +208,26 @@ class Control(Table):
     effect: Real
 
 
+class Cycle(Table):
+    """Budgets that rise and fall together: exponential of an AR(1)."""
+
+    rho: Fraction
+    sd: NonNegative
+
+
 class Spend(Table):
-    """What channels share: the pairwise correlation of those with rule `correlated`."""
+    """What channels share: the correlation of those with rule `correlated`, and a budget cycle."""
 
     correlation: Annotated[Value, Within("(-1, 1)")] | None = None
+    cycle: Cycle | None = None
+
+
+class Synergy(Table):
+    """Two channels that help (`strength` > 0) or hinder each other."""
+
+    name: Name
+    channels: Annotated[tuple[Name, ...], Field(strict=False, min_length=2, max_length=2)]
+    strength: Real
 
 
 # --- KPI, noise ----------------------------------------------------------------------------------
@@ -371,6 +406,7 @@ class Scenario(Table):
     controls: Annotated[tuple[Control, ...], Field(strict=False, max_length=200)] = ()
     spend: Spend = Spend()
     channels: Annotated[tuple[Channel, ...], Field(strict=False, min_length=1, max_length=200)]
+    synergies: Annotated[tuple[Synergy, ...], Field(strict=False, max_length=100)] = ()
     kpi: Kpi = Kpi()
     noise: Annotated[GaussianNoise | StudentNoise | AutoregressiveNoise, Field(discriminator="kind")]
     questions: QuestionsTable = QuestionsTable()

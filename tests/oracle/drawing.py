@@ -10,7 +10,7 @@ import numpy as np
 
 from . import formulas
 from .formulas import Draws
-from .physics import Channel, World, rollout
+from .physics import Channel, World, rollout, together
 
 
 def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: int | None = None) -> World:
@@ -41,26 +41,50 @@ def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: i
     base = share * (level * q[:, None] + moved[:, None])
 
     models, group = scenario.channels, formulas.correlated(draws, scenario, t)
-    plan, appetite, channels = np.zeros((len(t), len(models))), np.zeros((len(t), len(models))), []
+    plan, appetite, m, rate = (np.zeros((len(t), len(models))) for _ in range(4))
+    channels, tier = [], tiers(scenario, draws, t)
+    names = [model.name for model in models]
+    synergies = tuple(
+        (*(names.index(name) for name in each.channels), number(f"synergies.{each.name}.strength", each.strength))
+        for each in scenario.synergies
+    )
     for c, model in enumerate(models):
-        plan[:, c] = group[model.name] if model.name in group else formulas.planned(draws, model, t, recorded)
+        path = group[model.name] if model.name in group else formulas.planned(draws, model, t, recorded)
+        plan[:, c] = formulas.changed(draws, scenario, model, path, t, np.zeros(len(t)))
+        m[:, c], rate[:, c] = (
+            formulas.effectiveness(draws, model, t, P), formulas.contacts(draws, scenario, model, t)
+        )  # fmt: skip
         channel = channel_of(draws, c, models)
-        national = plan[P : P + T, c]
+        national = (plan[:, c, None] * allot[:, c] * tier).sum(axis=1)
         if channel.bought:
             at, generator = f"channels.{model.name}.spend", draws.generator(f"spend.{model.name}")
             generator.random()
             e = draws.redrawn(f"spend.{model.name}", generator.standard_normal(len(t)), F, future)
             bumps = formulas.bumps(e, number(f"{at}.cv", model.spend.cv))
             appetite[:, c] = number(f"{at}.weekly", model.spend.weekly) * bumps
-            national = np.minimum(plan[:, c], appetite[:, c] * q**channel.strength)[P : P + T]
+            national = np.minimum(national, appetite[:, c] * q**channel.strength)
+        national = (national * rate[:, c])[P : P + T]
         channels.append(channel._replace(scale=input_scale(model.saturation.scaled_by, national)))
 
     offset = (start - date(start.year, 1, 1)).days / 7
     return World(
         P, T, H, Hd, tail, population, share, level, q, base, np.concatenate([controls, happening], axis=1),
-        ((t + offset) / formulas.YEAR) % 1, plan, appetite, allot, effect, tuple(channels),
+        ((t + offset) / formulas.YEAR) % 1, plan, appetite, allot, tier, m, rate, synergies,
+        effect, tuple(channels),
         float(scenario.kpi.value), float(scenario.kpi.margin), np.zeros(len(models)),
     )  # fmt: skip
+
+
+def tiers(scenario: Any, draws: Draws, t: np.ndarray) -> np.ndarray:
+    """Planned money of each geo's tier, [n, G] (section 3)."""
+    factor, first = np.ones((len(t), int(scenario.geo.count))), 0
+    for model in scenario.geo.tiers:
+        members = slice(first, first + model.geos)
+        factor[:, members] = draws.number(f"geo.tiers.{model.name}.spend", model.spend)
+        if model.launch is not None:
+            factor[t < model.launch, members] = 0.0
+        first += model.geos
+    return factor
 
 
 def geos(scenario: Any, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -79,7 +103,7 @@ def geos(scenario: Any, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarra
     level = np.exp(sd["level"] * e_level - sd["level"] ** 2 / 2)
     for c, channel in enumerate(scenario.channels):
         e, e_effect = draws.generator(f"geo.{channel.name}").standard_normal(2 * G).reshape(2, G)
-        weight = share * np.exp(sd["spend"] * e)
+        weight = share if channel.national_only else share * np.exp(sd["spend"] * e)
         allot[:, c] = weight / weight.sum()
         effect[:, c] = np.exp(sd["effect"] * e_effect - sd["effect"] ** 2 / 2)
     return population, level, allot, effect
@@ -93,6 +117,11 @@ def channel_of(draws: Draws, c: int, models: Any) -> Channel:
     strength, halo, follows, chase = 0.0, 0.0, (), None
     if bought or chasing:
         strength = draws.number(f"{at}.spend.strength", spend.strength)
+    quarterly, of_sales = getattr(spend, "quarterly", None), getattr(spend, "of_sales", None)
+    if quarterly is not None:
+        quarterly = tuple(
+            draws.number(f"{at}.spend.quarterly.{key}", getattr(quarterly, key)) for key in ("strength", "low", "high")
+        )
     if chasing:
         low, high = (draws.number(f"{at}.spend.{end}", getattr(spend, end)) for end in ("low", "high"))
         chase = (int(spend.window), low, high)
@@ -106,7 +135,8 @@ def channel_of(draws: Draws, c: int, models: Any) -> Channel:
         weights=formulas.kernel(draws, f"{at}.carry_over", model.carry_over),
         curve=formulas.saturation(draws, f"{at}.saturation", model.saturation),
         carry_over_first=model.order == "carry-over-first",
-        strength=strength, halo=halo, chase=chase, scale=1.0,
+        strength=strength, halo=halo, chase=chase, scale=1.0, quarterly=quarterly,
+        of_sales=None if of_sales is None else int(of_sales.window),
     )  # fmt: skip
 
 
@@ -135,11 +165,17 @@ def with_effects(world: World, scenario: Any, draws: Draws) -> World:
     for _ in range(500):
         roll = rollout(world._replace(beta=beta), world.levers, scale)
         lost = (roll.shape[counted, :1] - roll.shape[counted]).sum(axis=(0, 2))  # [arm, C] for beta = 1
+        pairs = sum(  # [arm] lost with synergies
+            gamma * ((x[:, :1] - x) / world.share).sum(axis=(0, 2))
+            for a, b, gamma in together(world._replace(beta=beta))
+            for x in [roll.shape[counted, :, :, a] * roll.shape[counted, :, :, b]]
+        )
         paid = roll.paid[P : P + T, 0].sum(axis=(0, 1))
         new = beta.copy()
         for c in range(C):
             if not np.isnan(roas[c]):
                 induced = sum(beta[o] * lost[1 + c, o] for o in range(C) if o != c)
+                induced += pairs[1 + c] if world.synergies else 0.0
                 own = roas[c] * paid[c] / world.unit_value - induced
                 new[c] = own / lost[1 + c, c] if paid[c] > 0 else 0.0
         settled = np.all(np.abs(new - beta) <= 1e-14 * np.abs(new))

@@ -196,6 +196,60 @@ def planned(draws: Draws, channel: Any, t: np.ndarray, recorded: dict[str, np.nd
     raise AssertionError(rule.rule)
 
 
+def changed(
+    draws: Draws, scenario: Any, channel: Any, path: np.ndarray, t: np.ndarray, promotions: np.ndarray
+) -> np.ndarray:
+    """X_nc after season, cycle, promotions to come, a first week and steps (section 5)."""
+    rule, at = channel.spend, f"channels.{channel.name}.spend"
+    if rule.lever == "bought":
+        return path
+    path = path * season(draws, scenario.demand.season, t) ** draws.number(f"{at}.season", rule.season)
+    if scenario.spend.cycle is not None:
+        rho, sd = (draws.number(f"spend.cycle.{key}", getattr(scenario.spend.cycle, key)) for key in ("rho", "sd"))
+        wave = autoregression(draws.generator("spend.cycle").standard_normal(len(t)), rho, sd)
+        path = path * np.exp(draws.number(f"{at}.cycle", rule.cycle) * wave)
+    ahead = np.array([np.count_nonzero(promotions[n + 1 : n + 4] > 0) for n in range(len(t))])
+    path = path * np.exp(draws.number(f"{at}.anticipation", rule.anticipation) * ahead)
+    if rule.from_week is not None:
+        path = np.where(t < rule.from_week, 0.0, path)
+    for step in rule.steps:
+        factor = draws.number(f"{at}.steps.{step.name}.factor", step.factor)
+        for n, week in enumerate(t):
+            if week >= step.week and (step.weeks is None or week < step.week + step.weeks):
+                path[n] = path[n] * factor
+    return path
+
+
+def effectiveness(draws: Draws, channel: Any, t: np.ndarray, P: int) -> np.ndarray:
+    """m_nc (section 6)."""
+    model, at = channel.effectiveness, f"channels.{channel.name}.effectiveness"
+    if model is None:
+        return np.ones(len(t))
+    if model.kind == "decay":
+        return np.array([(1 - draws.number(f"{at}.per_year", model.per_year)) ** (week / YEAR) for week in t])
+    if model.kind == "shift":
+        factor = draws.number(f"{at}.factor", model.factor)
+        last = math.inf if model.weeks is None else model.week + model.weeks
+        return np.array([factor if model.week <= week < last else 1.0 for week in t])
+    if model.kind == "wear-out":
+        half_life, refresh = (draws.number(f"{at}.{key}", getattr(model, key)) for key in ("half_life", "refresh"))
+        return np.array([2.0 ** -((week % refresh) / half_life) for week in t])
+    if model.kind == "random-walk":
+        sd = draws.number(f"{at}.sd", model.sd)
+        walk = np.cumsum(draws.generator(f"effectiveness.{channel.name}").standard_normal(len(t)))
+        return np.array([math.exp(sd * (walk[n] - walk[P]) - sd**2 * abs(week) / 2) for n, week in enumerate(t)])
+    raise AssertionError(model.kind)
+
+
+def contacts(draws: Draws, scenario: Any, channel: Any, t: np.ndarray) -> np.ndarray:
+    """What a unit of money buys (section 6)."""
+    if channel.price is None:
+        return np.ones(len(t))
+    at = f"channels.{channel.name}.price"
+    growth, power = (draws.number(f"{at}.{key}", getattr(channel.price, key)) for key in ("per_year", "season"))
+    return 1 / ((1 + growth) ** (t / YEAR) * season(draws, scenario.demand.season, t) ** power)
+
+
 def correlated(draws: Draws, scenario: Any, t: np.ndarray) -> dict[str, np.ndarray]:
     """X_nc of the channels with rule `correlated`, drawn as one group."""
     P, T, correlation = scenario.time.pre_history, scenario.time.weeks, scenario.spend.correlation
@@ -248,6 +302,10 @@ def kernel(draws: Draws, at: str, model: Any) -> np.ndarray:
     elif model.kind == "weibull-cdf":
         k, s = number("shape"), number("scale")
         w = [math.prod(math.exp(-((i / s) ** k)) for i in range(1, lag + 1)) for lag in range(L)]
+    elif model.kind == "brand-stock":
+        quick = np.array([number("retention") ** lag for lag in range(L)])
+        slow = np.array([0.5 ** (lag / number("slow_half_life")) for lag in range(L)])
+        return (1 - number("slow_share")) * quick / quick.sum() + number("slow_share") * slow / slow.sum()
     elif model.kind == "binomial":
         w = [(1 - lag / L) ** (1 / retention() - 1) for lag in range(L)]
     else:
@@ -277,7 +335,18 @@ def saturation(draws: Draws, at: str, model: Any) -> Callable:
     if model.kind == "power":
         exponent = number("exponent")
         return steady(lambda v: dual.power(v, exponent), 1e-12)
+    if model.kind == "reach-frequency":
+        at_one, f = number("contact_at"), number("frequency")
+
+        def reached_and_convinced(v):
+            contacts = dual.larger(v / at_one, 1e-12)
+            reach = 1 - dual.exp(-1.0 * contacts)
+            return (v / at_one) / (contacts / reach + f)
+
+        return reached_and_convinced
     h = number("half_at")
+    if model.kind == "segments":
+        return lambda v: (v / (v + h)) / 2 + (v / (v + h * number("far"))) / 2
     if model.kind == "hill":
         s = number("slope")
         return steady(lambda v: dual.power(v, s) / (dual.power(v, s) + h**s), 1e-12 * h)

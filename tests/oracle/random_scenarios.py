@@ -44,8 +44,12 @@ LAYOUTS = (
     Layout(40, 20, 10, 6, 12, 1, "multiplicative", ("pulsed", "demand-capturing", "demand-chasing", "seasonal")),
 )
 FEW = 5  #: structures that between them meet every mechanism
-CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial")
-SATURATIONS = ("hill", "power", "exponential", "michaelis-menten", "logistic", "tanh", "none", "log", "hill")
+CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial", "brand-stock")
+SATURATIONS = (
+    "hill", "power", "exponential", "michaelis-menten", "logistic", "tanh", "none", "log", "hill", "segments",
+    "reach-frequency",
+)  # fmt: skip
+EFFECTIVENESS = ("", "random-walk", "shift", "decay", "wear-out", "spell")
 TRENDS = ("none", "linear", "random-walk", "piecewise")
 SEASONS = ("random", "none", "fixed")
 SIZES = ("share", "r_squared", "sd")
@@ -100,11 +104,52 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
             "count": layout.geos,
             **{f"{name}_sd": number(0.1, 0.5, "positive") for name in ("population", "level", "spend", "effect")},
         }
-    if layout.rules.count("correlated") > 1:
-        parts["spend"] = {"correlation": number(-0.3, 0.9)}
+    parts["spend"] = {"correlation": number(-0.3, 0.9)} if layout.rules.count("correlated") > 1 else {}
+    parts["spend"]["cycle"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.05, 0.3, "positive")}
+    if structure % 3 == 2 or structure == 4:
+        pair = ["c0", f"c{len(layout.rules) - 1}"]
+        parts["synergies"] = [{"name": "both", "channels": pair, "strength": number(-0.4, 0.5)}]
+    if layout.geos > 2:
+        parts["geo"]["tiers"] = tiers(layout, number)
     if structure % 2:
         parts["kpi"] = {"unit": "conversions", "value": round(float(rng.uniform(2, 40)), 2), "margin": 0.4}
     return "\n".join(section(key, value) for key, value in parts.items())
+
+
+def tiers(layout: Layout, number: Numbers) -> list[dict[str, Any]]:
+    """Two tiers, the second launched later."""
+    return [
+        {"name": "large", "geos": 1, "spend": number(1.0, 2.0, "positive")},
+        {"name": "small", "geos": layout.geos - 1, "spend": number(0.4, 1.0), "launch": layout.weeks // 4},
+    ]
+
+
+def changed(spend: dict[str, Any], layout: Layout, turn: int, number: Numbers) -> dict[str, Any]:
+    """What changes a plan, by turns."""
+    if turn % 3 == 0:
+        spend |= {"season": number(-1.0, 2.0), "cycle": number(-1.0, 1.5)}
+    if turn % 4 == 1:
+        steps = [{"name": "dark", "week": 3, "weeks": 4, "factor": 0.0}]
+        spend["steps"] = [*steps, {"name": "up", "week": layout.weeks // 2, "factor": number(1.2, 2.0)}]
+    if turn % 5 == 2:
+        spend["from_week"] = 5
+    if turn % 4 == 2:
+        spend["quarterly"] = {"strength": number(0.3, 1.5), "low": number(0.6, 0.9), "high": number(1.1, 1.6)}
+    if turn % 5 == 4:
+        spend["of_sales"] = {"window": 1 + turn % 6}
+    return spend
+
+
+def effectiveness(kind: str, layout: Layout, number: Numbers) -> dict[str, Any]:
+    """How an effect changes."""
+    if kind == "random-walk":
+        return {"kind": kind, "sd": number(0.02, 0.1, "positive")}
+    if kind == "decay":
+        return {"kind": kind, "per_year": number(-0.2, 0.5)}
+    if kind == "wear-out":
+        return {"kind": kind, "half_life": number(4.0, 12.0, "positive"), "refresh": number(6.0, 20.0, "positive")}
+    ends = {"weeks": 6} if kind == "spell" else {}
+    return {"kind": "shift", "week": layout.weeks - 4, "factor": number(-0.5, 1.6), **ends}
 
 
 def recorded_csv(seed: int) -> str:
@@ -201,23 +246,35 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
     scaled_by = ("mean-active", "max", "money", "mean-active")[(turn + structure // 4) % 4]
     unit = money if scaled_by == "money" else 1.0
     curve: dict[str, Any] = {
-        "kind": SATURATIONS[(turn + structure // 3) % len(SATURATIONS)],
+        "kind": SATURATIONS[turn % len(SATURATIONS)],
         "scaled_by": scaled_by,
     }
     if curve["kind"] == "power":
         curve["exponent"] = number(0.3, 0.95, "fraction")
+    elif curve["kind"] == "reach-frequency":
+        curve |= {"contact_at": number(0.2 * unit, unit, "positive"), "frequency": number(0.5, 3.0, "positive")}
     elif curve["kind"] != "none":
         curve["half_at"] = number(0.4 * unit, 2.5 * unit, "positive")
+    if curve["kind"] == "segments":
+        curve["far"] = number(1.0, 9.0)
     if curve["kind"] == "hill":
         curve["slope"] = number(0.6, 2.5, "positive")
     out = {
         "name": f"c{c}",
         "kind": "brand-search" if rule == "demand-capturing" else "tv",
         "spend": spend,
-        "carry_over": carry_over(CARRY_OVERS[(turn + structure // 2) % len(CARRY_OVERS)], layout, kinds, number),
+        "carry_over": carry_over(CARRY_OVERS[(turn + structure) % len(CARRY_OVERS)], layout, kinds, number),
         "saturation": curve,
         "order": ("carry-over-first", "saturation-first")[(turn + structure // 2) % 2],
     }
+    if rule != "demand-capturing":
+        out["spend"] = changed(spend, layout, turn, number)
+    if EFFECTIVENESS[turn % len(EFFECTIVENESS)]:
+        out["effectiveness"] = effectiveness(EFFECTIVENESS[turn % len(EFFECTIVENESS)], layout, number)
+    if turn % 4 == 3:
+        out["price"] = {"per_year": number(-0.1, 0.4), "season": number(-1.0, 1.0)}
+    if layout.geos > 1 and turn % 2:
+        out["national_only"] = True
     if scaled_by != "money" and turn % 3 == 1:
         out["effect"] = number(10.0, 80.0, "real")
     else:
@@ -267,7 +324,9 @@ def carry_over(kind: str, layout: Layout, kinds: Any, number: Numbers) -> dict[s
     out: dict[str, Any] = {"kind": kind, "length": length, "normalised": bool(kinds.random() < 0.6)}
     if kind == "geometric" and length % 2:
         return out | {"half_life": number(0.4, 4.0, "positive")}
-    if kind in ("geometric", "delayed", "binomial"):
+    if kind == "brand-stock":
+        out |= {"slow_share": number(0.2, 0.7), "slow_half_life": number(5.0, 30.0, "positive")}
+    if kind in ("geometric", "delayed", "binomial", "brand-stock"):
         out["retention"] = number(0.2, 0.85, "fraction")
     if kind == "delayed":
         out["peak"] = number(0.0, min(3.0, length - 0.5))

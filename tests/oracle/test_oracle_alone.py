@@ -257,7 +257,7 @@ def one(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_shapley_shares_add_up(one: Any) -> None:
     answers = oracle.history(one)
     assert answers["shapley"].sum(axis=1) == pytest.approx(answers["all_off"], rel=1e-12)
-    if not any(channel.bought for channel in one.world.channels):
+    if not any(channel.bought for channel in one.world.channels) and not one.world.synergies:
         largest = np.abs(answers["contribution"]).max()
         assert answers["shapley"] == pytest.approx(answers["contribution"], rel=1e-10, abs=1e-12 * largest)
 
@@ -266,7 +266,7 @@ def test_readings_differ_only_where_something_reacts(one: Any) -> None:
     answers, channels = oracle.history(one), one.world.channels
     active = [channel for c, channel in enumerate(channels) if one.world.plan[:, c].any()]
     reacts = {
-        "responding": any(channel.chase for channel in active),
+        "responding": any(c.chase or c.quarterly or c.of_sales for c in active),
         "path_held": any(channel.halo > 0 for channel in active),
     }
     largest = np.abs(answers["contribution"]).max()
@@ -332,7 +332,8 @@ EVERYWHERE = (
     "michaelis-menten", "tanh", "power", "log", "carry-over-first", "saturation-first", "linear",
     "piecewise", "random-walk", "random", "fixed", "always-on", "flighted", "pulsed", "seasonal",
     "correlated", "recorded", "demand-chasing", "demand-capturing", "gaussian", "student-t", "ar1",
-    "mean-active", "max", "money", "conversions",
+    "mean-active", "max", "money", "conversions", "brand-stock", "segments", "reach-frequency", "decay", "shift",
+    "wear-out",
 )  # fmt: skip
 DISTRIBUTIONS = ("uniform", "log-uniform", "normal", "lognormal", "beta", "gamma", "choice")
 KEYS = (
@@ -346,6 +347,16 @@ KEYS = (
     "effect =",
     "roas",
     "[geo]",
+    "tiers",
+    "national_only",
+    "synergies",
+    "price",
+    "season =",
+    "cycle",
+    "from_week",
+    "steps",
+    "quarterly",
+    "of_sales",
 )
 
 

@@ -187,7 +187,7 @@ def form_of(scenario: Scenario) -> Form:
         events=tuple(event.name for event in demand.events), controls=tuple(c.name for c in scenario.controls),
         channels=tuple(channel_form(channel) for channel in scenario.channels),
         noise=scenario.noise.kind, multiplicative=scenario.noise.multiplicative, noise_by=by,
-        synergies=tuple((s.name, *(names.index(c) for c in s.channels)) for s in scenario.synergies),
+        synergies=tuple((s.name, names.index(s.channels[0]), names.index(s.channels[1])) for s in scenario.synergies),
         tiers=tuple((tier.name, tier.geos, tier.launch is not None) for tier in scenario.geo.tiers),
         cycle=scenario.spend.cycle is not None,
     )  # fmt: skip

@@ -230,7 +230,8 @@ def respond(
 
 def joint(media: Media, synergy: int, a: int, b: int, product: Array) -> Array:
     """Half of what two channels bring by going together, from the product of both effects at scale 1 [n, G]."""
-    size = media.synergy[synergy] * jnp.sqrt(jnp.abs(media.beta[a] * media.beta[b]))
+    strength: Array = media.synergy
+    size = strength[synergy] * jnp.sqrt(jnp.abs(media.beta[a] * media.beta[b]))
     return 0.5 * size * product / media.share
 
 
@@ -383,4 +384,6 @@ def settled_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: 
 
     if not any(channel.by_roas for channel in form.channels):
         return media.beta
-    return jax.lax.while_loop(unsettled, settle, (media.beta, jnp.ones(()), jnp.zeros((), jnp.int32)))[0]
+    beta, change, _ = jax.lax.while_loop(unsettled, settle, (media.beta, jnp.ones(()), jnp.zeros((), jnp.int32)))
+    # channels that hinder each other too much: no scales give such returns, and the world is refused
+    return jnp.where(change > 1e-9, jnp.nan, beta)

@@ -101,6 +101,10 @@ def _synergies(scenario: Scenario) -> None:
         for name in synergy.channels:
             if name not in names:
                 raise fault(f"'{name}' is no channel", nearest(name, names), key)
+        unbounded = [c.name for c in scenario.channels if c.name in synergy.channels and not c.saturation.ceiling]
+        if unbounded:
+            right = "channels whose saturation has a ceiling"
+            raise fault(f"'{unbounded[0]}' has a saturation without a ceiling", right, key)
         if len(set(synergy.channels)) < 2:
             raise fault(f"'{synergy.channels[0]}' with itself", "two channels", key)
 

@@ -179,7 +179,7 @@ def with_effects(world: World, scenario: Any, draws: Draws) -> World:
                 own = roas[c] * paid[c] / world.unit_value - induced
                 new[c] = own / lost[1 + c, c] if paid[c] > 0 else 0.0
         settled = np.all(np.abs(new - beta) <= 1e-14 * np.abs(new))
-        beta = new
+        beta = (beta + new) / 2 if world.synergies and not settled else new
         if settled:
             return world._replace(beta=beta)
     raise AssertionError("the effect scales did not settle")

@@ -106,9 +106,10 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
         }
     parts["spend"] = {"correlation": number(-0.3, 0.9)} if layout.rules.count("correlated") > 1 else {}
     parts["spend"]["cycle"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.05, 0.3, "positive")}
-    if structure % 3 == 2 or structure == 4:
-        pair = ["c0", f"c{len(layout.rules) - 1}"]
-        parts["synergies"] = [{"name": "both", "channels": pair, "strength": number(-0.4, 0.5)}]
+    bounded = [c["name"] for c in parts["channels"] if c["saturation"]["kind"] not in ("power", "log", "none")]
+    if structure % 3 != 1 and len(bounded) > 1:
+        pair = [bounded[0], bounded[-1]]
+        parts["synergies"] = [{"name": "both", "channels": pair, "strength": number(-0.2, 0.4)}]
     if layout.geos > 2:
         parts["geo"]["tiers"] = tiers(layout, number)
     if structure % 2:
@@ -269,8 +270,11 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
     }
     if rule != "demand-capturing":
         out["spend"] = changed(spend, layout, turn, number)
-    if EFFECTIVENESS[turn % len(EFFECTIVENESS)]:
-        out["effectiveness"] = effectiveness(EFFECTIVENESS[turn % len(EFFECTIVENESS)], layout, number)
+    changes = EFFECTIVENESS[turn % len(EFFECTIVENESS)]
+    if changes == "random-walk" and out["order"] == "saturation-first":
+        changes = "decay"
+    if changes:
+        out["effectiveness"] = effectiveness(changes, layout, number)
     if turn % 4 == 3:
         out["price"] = {"per_year": number(-0.1, 0.4), "season": number(-1.0, 1.0)}
     if layout.geos > 1 and turn % 2:

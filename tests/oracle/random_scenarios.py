@@ -107,7 +107,7 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
     parts["spend"] = {"correlation": number(-0.3, 0.9)} if layout.rules.count("correlated") > 1 else {}
     parts["spend"]["cycle"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.05, 0.3, "positive")}
     bounded = [c["name"] for c in parts["channels"] if c["saturation"]["kind"] not in ("power", "log", "none")]
-    if structure % 3 != 1 and len(bounded) > 1:
+    if structure % len(LAYOUTS) in (2, 4, 7) and len(bounded) > 1:  # one without, two with bought channels
         pair = [bounded[0], bounded[-1]]
         parts["synergies"] = [{"name": "both", "channels": pair, "strength": number(-0.2, 0.4)}]
     if layout.geos > 2:

@@ -32,12 +32,6 @@ PREDICTING = 512
 STEPS = 2000
 
 
-def as_many(points: Array, count: int) -> Array:
-    """Exactly so many points [count, n] of chains [M, S, n], however short: then some are there more than once."""
-    times = -(-count // (points.shape[0] * points.shape[1]))
-    return evenly(np.repeat(points, times, axis=1), count)
-
-
 def predicted(model: Model, points: Array, data: Data) -> Array:
     """Log density [G, M] of each seen week's KPI by a posterior that has not seen that week; 0 in other weeks.
 
@@ -139,7 +133,7 @@ def averaged_backend(
         drawn = [member.posterior(key, briefs) for member, key in zip(members, own, strict=True)]
         told = []
         for (data, fit), judge in zip(drawn, judges, strict=True):
-            points = np.stack([as_many(x, PREDICTING) for x in fit.points])
+            points = np.stack([evenly(x, PREDICTING) for x in fit.points])
             told.append(in_blocks(judge, (points, data), lanes, precision).reshape(len(keys), -1))
         draws = briefs.questions.sizes.draws
         counts = []

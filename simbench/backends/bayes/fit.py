@@ -158,10 +158,9 @@ def fitted(stages: Programs, engine: Engine, keys: Array, data: Data, lanes: int
 
 
 def evenly(points: Array, draws: int) -> Array:
-    """At most so many points [D, n] of chains [M, S, n], spread evenly over all of them."""
+    """So many points [D, n] of chains [M, S, n], spread evenly over all; of short chains some more than once."""
     every = points.reshape(-1, points.shape[-1])
-    count = min(draws, len(every))
-    return every[(2 * np.arange(count) + 1) * len(every) // (2 * count)]
+    return every[(2 * np.arange(draws) + 1) * len(every) // (2 * draws)]
 
 
 def diagnostics_of(engine: Engine, fit: Fit, i: int) -> Diagnostics:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bayes_by_hand as by_hand
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,7 @@ import worlds
 from simbench.backends.bayes import density
 from simbench.backends.bayes.data import data_of
 from simbench.backends.bayes.diagnose import chains_agree
-from simbench.backends.bayes.fit import evenly, fitted, programs
+from simbench.backends.bayes.fit import Fitter, evenly, fitted, programs
 from simbench.backends.bayes.models import MODELS
 from simbench.backends.bayes.pairs import WAYS, engine_of, pair
 from simbench.backends.contender import configured
@@ -255,7 +257,20 @@ def test_draws_are_spread_evenly_over_chains():
     points = np.arange(1000).reshape(4, 250, 1)
     chosen = evenly(points, 256)[:, 0]
     assert len(set(chosen)) == 256 and (np.bincount(chosen // 250) == 64).all()
-    np.testing.assert_array_equal(evenly(points[:, :10], 256)[:, 0], points[:, :10, 0].reshape(-1))
+    often = np.bincount(evenly(points[:, :10], 256)[:, 0])[points[:, :10, 0].reshape(-1)]
+    assert often.sum() == 256 and set(often) == {6, 7}
+
+
+def test_worlds_with_longer_and_shorter_chains_are_answered_in_as_many_draws(brief):
+    """More draws are asked for than one world's chains have: a world that took another round has them."""
+    questions = brief.questions
+    asked = brief._replace(questions=questions._replace(sizes=replace(questions.sizes, draws=50)))
+    fitter = Fitter(MODEL, engine_of("laplace", pool=64), programs(MODEL, engine_of("laplace", pool=64)), 1, "float64")
+    keys, briefs = np.stack([KEY, KEY + 1]), stack([asked, asked])
+    data, fit = fitter.posterior(keys, briefs)
+    fit = fit._replace(points=[fit.points[0][:, :20], fit.points[1]])
+    for reply in fitter.replies(keys, briefs, data, fit):
+        assert reply.contribution.shape[0] == 50 and np.isfinite(reply.contribution).all()
 
 
 @pytest.mark.parametrize(

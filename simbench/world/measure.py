@@ -82,8 +82,8 @@ def outliers(panel: Panel, step: Step) -> Panel:
     """Some weeks of each channel out of all proportion, in all geos together."""
     place, size = np.moveaxis(step.draws, 1, 0)  # [R, T, C] each
     low, high, count = (step.number(key, 3) for key in ("low", "high", "count"))
-    struck = place.argsort(axis=1).argsort(axis=1) < count
-    return spend_times(panel, step, np.where(struck, low + (high - low) * size, 1.0)[:, :, None])
+    hit = place.argsort(axis=1).argsort(axis=1) < count
+    return spend_times(panel, step, np.where(hit, low + (high - low) * size, 1.0)[:, :, None])
 
 
 def spend_tracking_loss(panel: Panel, step: Step) -> Panel:

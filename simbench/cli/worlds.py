@@ -199,6 +199,7 @@ def print_card(console: Any, card: dict[str, Any]) -> None:
         ("KPI", f"{kpi['unit']}{worth}, margin {kpi['margin']:g}"),
         ("demand", "; ".join(card["demand"])),
         ("noise", card["noise"]),
+        ("seen with", "; ".join(card["measure"])),
         ("points", ", ".join(card["points"])),
     ):  # fmt: skip
         field(label, text)

@@ -109,6 +109,7 @@ def card(scenario: Scenario) -> dict[str, Any]:
         "kpi": {"unit": scenario.kpi.unit, "value": scenario.kpi.value, "margin": scenario.kpi.margin},
         "demand": _demand(scenario),
         "noise": phrase(scenario.noise),
+        "measure": [phrase(step, "name") for step in scenario.measure],
         "channels": [_channel(channel) for channel in scenario.channels],
     }
 
@@ -194,7 +195,8 @@ def facts(drawn: Any, i: int = 0) -> TruthFacts:
     """What replicate `i` of a `Drawn` is, in numbers."""
     brief, truth, scenario = drawn.briefs[i], drawn.truths[i], drawn.scenario
     worth = float(brief.context.unit_value)
-    total = float(np.sum(brief.panel.kpi))
+    form, weeks = drawn.secret.form, drawn.secret.weeks
+    total = float(np.sum(drawn.secret.path.kpi[i, form.pre : form.pre + weeks]))  # as it was, however it is seen
     contribution, paid = np.asarray(truth.answers.contribution[0]), np.asarray(truth.paid[0])
     with np.errstate(divide="ignore", invalid="ignore"):
         roas, cost = worth * contribution / paid, paid / contribution

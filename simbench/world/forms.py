@@ -20,6 +20,9 @@ from simbench.world.scenario import Scenario, family, quantile, recorded_paths
 #: are drawn: one set to find the optimum on, one to value every plan on.
 FUTURES = 64
 QUARTER = 13  #: weeks
+#: Tables of a file that make the world, and those that only change what is seen of it.
+TRUE = ("geo", "demand", "spend", "controls", "channels", "synergies", "kpi", "noise")
+SEEN = ("measure",)
 
 
 class ChannelForm(NamedTuple):
@@ -217,11 +220,13 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(getattr(value, key), f"{path}.{key}" if path else key)
 
 
-def numbers_of(scenario: Scenario, replicates: Sequence[int], master: bytes) -> dict[str, np.ndarray]:
-    """Every number by key path, float64 [R]; distributions drawn each from its own stream."""
+def numbers_of(
+    scenario: Scenario, replicates: Sequence[int], master: bytes, parts: Sequence[str] = TRUE
+) -> dict[str, np.ndarray]:
+    """Every number of some tables by key path, float64 [R]; distributions drawn each from its own stream."""
     root = family(scenario)
     drawn = {}
-    for part in ("geo", "demand", "spend", "controls", "channels", "synergies", "kpi", "noise"):
+    for part in parts:
         for path, number in leaves(getattr(scenario, part), part):
             if hasattr(number, "dist"):
                 u = [ids.uniform(ids.stream_bytes(master, root, r, f"parameter:{path}")) for r in replicates]

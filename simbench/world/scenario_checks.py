@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ def check(scenario: Scenario) -> None:
     unique(scenario.controls, "controls")
     unique(scenario.channels, "channels")
     unique(scenario.synergies, "synergies")
+    unique(scenario.measure, "measure")
     for each in CHECKS:
         each(scenario)
 
@@ -98,15 +100,11 @@ def _synergies(scenario: Scenario) -> None:
     names = [channel.name for channel in scenario.channels]
     for synergy in scenario.synergies:
         key = f"synergies.{synergy.name}.channels"
-        for name in synergy.channels:
-            if name not in names:
-                raise fault(f"'{name}' is no channel", nearest(name, names), key)
+        _named(synergy.channels, names, key)
         unbounded = [c.name for c in scenario.channels if c.name in synergy.channels and not c.saturation.ceiling]
         if unbounded:
             right = "channels whose saturation has a ceiling"
             raise fault(f"'{unbounded[0]}' has a saturation without a ceiling", right, key)
-        if len(set(synergy.channels)) < 2:
-            raise fault(f"'{synergy.channels[0]}' with itself", "two channels", key)
 
 
 def _effectiveness(scenario: Scenario) -> None:
@@ -148,6 +146,22 @@ def _follows(scenario: Scenario) -> None:
         visit(name, ())
 
 
+def _measure(scenario: Scenario) -> None:
+    names, weeks = [channel.name for channel in scenario.channels], scenario.time.weeks
+    claiming: set[str] = set()
+    for step in scenario.measure:
+        key, channels = f"measure.{step.name}", getattr(step, "channels", None) or ()
+        _named(channels, names, f"{key}.channels")
+        for word, most in (("week", weeks - 1), ("count", weeks)):
+            if getattr(step, word, 0) > most:
+                raise fault(f"{getattr(step, word)} for {weeks} weeks of data", f"at most {most}", f"{key}.{word}")
+        if step.kind == "claims":
+            again = claiming.intersection(channels or names)
+            if again:
+                raise fault(f"'{min(again)}' claims in a step before", "every channel once", f"{key}.channels")
+            claiming.update(channels or names)
+
+
 def _windows(scenario: Scenario) -> None:
     weeks, questions = scenario.time.weeks, scenario.questions
     for start, stop in questions.windows or ():
@@ -170,14 +184,17 @@ def _problems(scenario: Scenario) -> None:
             right = f"a number: {', '.join(unbounded[:5])} has a saturation without a ceiling"
             raise fault("'none' leaves the best plan infinite", right, f"{key}.upper")
         for position, group in enumerate(problem.groups):
-            place = f"{key}.groups.{position}.channels"
-            for name in group.channels:
-                if name not in names:
-                    raise fault(f"'{name}' is no channel", nearest(name, names), place)
-                if group.channels.count(name) > 1:
-                    raise fault(f"'{name}' occurs twice", "every channel once", place)
+            _named(group.channels, names, f"{key}.groups.{position}.channels")
+
+
+def _named(channels: Sequence[str], names: Sequence[str], place: str) -> None:
+    for name in channels:
+        if name not in names:
+            raise fault(f"'{name}' is no channel", nearest(name, names), place)
+        if channels.count(name) > 1:
+            raise fault(f"'{name}' occurs twice", "every channel once", place)
 
 
 CHECKS = (
-    _trend, _events, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness, _windows, _problems,
+    _trend, _events, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness, _measure, _windows, _problems,
 )  # fmt: skip

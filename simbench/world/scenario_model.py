@@ -1,7 +1,7 @@
 """The tables of a scenario file: what may be written (docs/design.md 3a, docs/worlds.md).
 
 Time is counted in weeks, money and KPI are per week; `scenario_checks` holds what must agree across
-tables, `scenario_media` the channels.
+tables, `scenario_media` the channels, `scenario_measure` how what is seen differs from what was.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from simbench.world.scenario_checks import check
+from simbench.world.scenario_measure import Measure
 from simbench.world.scenario_media import Channel
 from simbench.world.scenario_numbers import (
     LARGEST,
@@ -409,6 +410,7 @@ class Scenario(Table):
     synergies: Annotated[tuple[Synergy, ...], Field(strict=False, max_length=100)] = ()
     kpi: Kpi = Kpi()
     noise: Annotated[GaussianNoise | StudentNoise | AutoregressiveNoise, Field(discriminator="kind")]
+    measure: Annotated[tuple[Measure, ...], Field(strict=False, max_length=50)] = ()
     questions: QuestionsTable = QuestionsTable()
     sweep: Sweep | None = None
 

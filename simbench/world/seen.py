@@ -10,7 +10,7 @@ import numpy as np
 from simbench import briefs
 from simbench.briefs import ProblemSpec, Spec
 from simbench.errors import BadInput
-from simbench.records import Brief, Future, Labels, Panel, Sizes
+from simbench.records import KINDS, Brief, Future, Labels, Panel, Sizes
 from simbench.world.base import Noise, Observation, State
 from simbench.world.forms import Form
 from simbench.world.scenario import Scenario
@@ -129,7 +129,7 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
         panel,
         weeks,
         noise.numbers["kpi.value"],
-        briefs.kind_codes([c.kind for c in channels]),
+        [KINDS.index(c.kind) for c in channels],
         [c.bought for c in form.channels],
         [c.national_only for c in channels],
         (np.array([c.prior.mean for c in channels]), np.array([c.prior.sd for c in channels])),

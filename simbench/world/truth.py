@@ -24,6 +24,7 @@ from simbench.world.base import Noise, Observation, State, rollout
 from simbench.world.forms import Form, form_of, fresh_innovations, given_of, innovations_of, numbers_of
 from simbench.world.history import coalitions as coalitions
 from simbench.world.history import history_program
+from simbench.world.measure import Known, measured
 from simbench.world.panel import Memory, at, kept, memory_at, undisturbed, world_of
 from simbench.world.scenario import Scenario, family, points, read_scenario
 from simbench.world.seen import brief_of, weeks_before
@@ -163,8 +164,9 @@ def draw(
     now = at(start, memory)
     keys = tuple(ids.stream_bytes(master, family(scenario), r, "search") for r in numbers)
     secret = Secret(form, noise, keys, start, now, path)
-    brief = brief_of(scenario, form, noise, now, path, controls)
-    told = truth_of(scenario, secret, brief) if truth else None
+    clean = brief_of(scenario, form, noise, now, path, controls)
+    told = truth_of(scenario, secret, clean) if truth else None  # dirt is no part of it
+    brief = measured(scenario, numbers, master, Known(form, now, path), clean)
     return Drawn(scenario, labels_of(scenario, form, origin), numbers, brief, told, secret, origin)
 
 

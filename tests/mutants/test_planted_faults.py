@@ -126,6 +126,14 @@ FAULTS = (
         (("world/seen.py", "rows[:, weeks:] = 0.0", "rows[:, weeks + 1 :] = 0.0"),),
     ),
     Fault(
+        "dirt that reaches the truth", "tests/world/test_measure.py::test_dirt_never_reaches_the_truth[plain]",
+        (("world/truth.py", "truth_of(scenario, secret, clean) if truth", "truth_of(scenario, secret, measured(scenario, numbers, master, Known(form, now, path), clean)) if truth"),),
+    ),
+    Fault(
+        "claims for the effect of another channel", "tests/oracle/test_oracle_measure.py::test_what_is_seen_equals_oracle[{additive}]",
+        (("world/measure.py", "* effect * inside", "* effect[..., ::-1] * inside"),),
+    ),
+    Fault(
         "a missing answer without its penalty", "tests/score/test_headlines.py::test_failures_are_imputed_from_their_own_cell_and_never_dropped",
         (("score/losses.py", "filled = np.where(there, value, np.where(lost & ~nowhere, instead, np.nan))", "filled = value"),),
     ),

@@ -153,6 +153,44 @@ def effectiveness(kind: str, layout: Layout, number: Numbers) -> dict[str, Any]:
     return {"kind": "shift", "week": layout.weeks - 4, "factor": number(-0.5, 1.6), **ends}
 
 
+def random_measure(seed: int, structures: int = FEW) -> str:
+    """Steps of `measure` for ``random_scenario(seed)``, every kind once or twice, in random order."""
+    layout, rng = LAYOUTS[seed % structures % len(LAYOUTS)], np.random.default_rng([4, seed])
+    number, names = Numbers(rng), [f"c{c}" for c in range(len(layout.rules))]
+
+    def some() -> dict[str, Any]:
+        chosen = [name for name in names if rng.random() < 0.6]
+        return {"channels": chosen} if chosen else {}
+
+    def week() -> int:
+        return int(rng.integers(layout.weeks))
+
+    def claimed() -> dict[str, Any]:
+        return {
+            "kind": "claims", "coverage": number(0.2, 1.5, "positive"), "weeks": int(rng.choice([1, 4])),
+            "poaching": number(0.0, 0.05), "cv": number(0.0, 0.4), "delay": int(rng.integers(3)),
+        }  # fmt: skip
+
+    steps: list[dict[str, Any]] = [
+        {"kind": "spend-error", "sd": number(0.0, 0.3)} | some(),
+        {"kind": "fee", "share": number(0.0, 0.3)} | some(),
+        {"kind": "unit", "factor": number(0.001, 2.0, "positive")} | some(),
+        {"kind": "outliers", "count": int(rng.integers(4)), "low": number(2.0, 5.0), "high": number(6.0, 20.0)}
+        | some(),
+        {"kind": "spend-tracking-loss", "week": week(), "share": number(0.0, 0.6)} | some(),
+        {"kind": "kpi-error", "sd": number(0.0, 0.2)},
+        {"kind": "kpi-tracking-loss", "week": week(), "share": number(0.1, 0.6, "fraction")},
+        *({"kind": "missing", "share": number(0.0, high)} for high in (0.2, 1.0)),
+        *({"kind": "backfilled", "share": number(0.0, high)} for high in (0.3, 1.0)),
+        {"kind": "late-booking", "share": number(0.0, 0.4)},
+        {"kind": "privacy", "scale": number(0.0, 0.1)},
+        claimed() | {"channels": names[:1]},
+        *([claimed() | {"channels": names[2:]}] if len(names) > 2 else []),
+    ]
+    order = rng.permutation(len(steps))
+    return section("measure", [{"name": f"step{i}", **steps[i]} for i in order])
+
+
 def recorded_csv(seed: int) -> str:
     """The recorded spend of a scenario: one column, now and then without spend."""
     rng = np.random.default_rng([3, seed])

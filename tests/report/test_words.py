@@ -88,6 +88,18 @@ def test_card_says_what_a_scenario_is() -> None:
     ]  # fmt: skip
 
 
+def test_card_says_how_a_scenario_is_seen(clean: Any, dirty: Any) -> None:
+    assert card(clean.scenario)["measure"] == []
+    assert card(dirty.scenario)["measure"] == [
+        "unit, channels tv, factor 0.001", "kpi-tracking-loss, week 100, share 0.4", "missing, share 0.2",
+        "claims, channels paid-social, coverage 0.9, weeks 4",
+    ]  # fmt: skip
+
+
+def test_facts_do_not_depend_on_what_is_seen(clean: Any, dirty: Any) -> None:
+    assert facts(dirty, 1) == facts(clean, 1)
+
+
 def test_every_shipped_scenario_has_a_card() -> None:
     from simbench.world.scenario import scenario_names
 

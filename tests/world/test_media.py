@@ -212,7 +212,7 @@ def test_tiers_launch_when_they_say_and_national_channels_go_by_population(tmp_p
     [
         ("", f"{worlds.ALWAYS_ON}, cycle = 1.0", "channels.a.spend.cycle: there is no [spend.cycle]"),
         ('[[synergies]]\nname = "s"\nchannels = ["a", "c"]\nstrength = 0.1', worlds.ALWAYS_ON, "'c' is no channel"),
-        ('[[synergies]]\nname = "s"\nchannels = ["a", "a"]\nstrength = 0.1', worlds.ALWAYS_ON, "'a' with itself"),
+        ('[[synergies]]\nname = "s"\nchannels = ["a", "a"]\nstrength = 0.1', worlds.ALWAYS_ON, "'a' occurs twice"),
         ("", f"{worlds.ALWAYS_ON}, anticipates = 1.0", "unknown key"),
     ],
 )

@@ -71,9 +71,9 @@ def number(value: Any) -> str:
 
 
 def phrase(table: Any, *left_out: str) -> str:
-    """A table of the file on one line: its kind, then what it says beyond the defaults."""
-    chooser = next(key for key in ("kind", "rule") if hasattr(table, key))
-    said = [getattr(table, chooser)]
+    """A table of the file on one line: its kind or name, then what it says beyond the defaults."""
+    chooser = next((key for key in ("kind", "rule", "name") if hasattr(table, key)), "")
+    said = [getattr(table, chooser)] if chooser else []
     for key, field in type(table).model_fields.items():
         value = getattr(table, key)
         if key not in (chooser, *left_out) and value is not None and value != field.default:
@@ -82,7 +82,9 @@ def phrase(table: Any, *left_out: str) -> str:
 
 
 def _item(value: Any) -> str:
-    return " ".join(number(v) for v in value) if isinstance(value, tuple) else number(value)
+    if isinstance(value, tuple):
+        return " ".join(_item(v) for v in value)
+    return number(value) if hasattr(value, "dist") or not hasattr(value, "model_fields") else f"({phrase(value)})"
 
 
 # --- a scenario
@@ -106,6 +108,9 @@ def card(scenario: Scenario) -> dict[str, Any]:
         "points": [] if scenario.sweep is None else [point.name for point in points_of],
         "time": {key: getattr(time, key) for key in ("start", "weeks", "holdout", "horizon", "tail")},
         "geos": scenario.geo.count,
+        "tiers": [phrase(tier) for tier in scenario.geo.tiers],
+        "budget_cycle": "" if scenario.spend.cycle is None else phrase(scenario.spend.cycle),
+        "synergies": [phrase(synergy) for synergy in scenario.synergies],
         "kpi": {"unit": scenario.kpi.unit, "value": scenario.kpi.value, "margin": scenario.kpi.margin},
         "demand": _demand(scenario),
         "noise": phrase(scenario.noise),
@@ -127,14 +132,18 @@ def _demand(scenario: Scenario) -> list[str]:
 
 
 def _channel(channel: Any) -> dict[str, str]:
-    by_roas = channel.roas is not None
+    effect = f"effect {number(channel.effect)}" if channel.roas is None else f"ROAS {number(channel.roas)}"
+    if channel.effectiveness is not None:
+        effect += f"; over time {phrase(channel.effectiveness)}"
+    if channel.price is not None:
+        effect += f"; price {phrase(channel.price)}"
     return {
         "name": channel.name,
         "kind": channel.kind,
         "spend": phrase(channel.spend, "lever") + (" (bought)" if channel.spend.lever == "bought" else ""),
         "carry_over": phrase(channel.carry_over, "length"),
         "saturation": phrase(channel.saturation) + (", first" if channel.order == "saturation-first" else ""),
-        "effect": f"ROAS {number(channel.roas)}" if by_roas else f"effect {number(channel.effect)}",
+        "effect": effect,
     }
 
 

@@ -84,7 +84,9 @@ def phrase(table: Any, *left_out: str) -> str:
 def _item(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(_item(v) for v in value)
-    return number(value) if hasattr(value, "dist") or not hasattr(value, "model_fields") else f"({phrase(value)})"
+    if hasattr(value, "dist") or not hasattr(value, "model_fields"):
+        return number(value)
+    return f"({phrase(value) or 'as usual'})"
 
 
 # --- a scenario

@@ -96,7 +96,8 @@ def under(numbers: Mapping[str, Array], prefix: str) -> dict[str, Array]:
 
 def reaction(form: Form, rules: Mapping[str, Mapping[str, Array]], seen: Seen) -> Array:
     """What the rules do to this week's plan [C]: chasing follows last week's KPI."""
-    floor = 1e-9 * jnp.abs(seen.kpi).max()  # a KPI at or below zero must not turn the ratio
+    # a KPI at or below zero must not turn the ratio; where nothing was counted for so long, it is 1
+    floor = jnp.maximum(1e-9 * jnp.abs(seen.kpi).max(), 1e-300)
     factors = []
     for channel in form.channels:
         if channel.rule != "demand-chasing":

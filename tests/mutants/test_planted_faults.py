@@ -59,7 +59,7 @@ FAULTS = (
     ),
     Fault(
         "noise inside truth", "tests/world/test_truth.py::test_the_mean_is_the_kpi_without_noise",
-        (("world/panel.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
+        (("world/kpi.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
     ),
     Fault(
         "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should[chasing]",
@@ -147,7 +147,7 @@ FAULTS = (
     ),
 )  # fmt: skip
 #: The random scenario of the oracle that is quickest to compile and sums curves.
-ADDITIVE = 7
+ADDITIVE = 8
 
 
 def copied(folder: Path, changes: tuple[tuple[str, str, str], ...]) -> Path:

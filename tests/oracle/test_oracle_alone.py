@@ -332,7 +332,8 @@ EVERYWHERE = (
     "michaelis-menten", "tanh", "power", "log", "carry-over-first", "saturation-first", "linear",
     "piecewise", "random-walk", "random", "fixed", "always-on", "flighted", "pulsed", "seasonal",
     "correlated", "recorded", "demand-chasing", "demand-capturing", "gaussian", "student-t", "ar1",
-    "mean-active", "max", "money", "conversions",
+    "mean-active", "max", "money", "conversions", "level", "spell", "shocks", "share-of-voice", "poisson",
+    "negative-binomial",
 )  # fmt: skip
 DISTRIBUTIONS = ("uniform", "log-uniform", "normal", "lognormal", "beta", "gamma", "choice")
 KEYS = (
@@ -342,6 +343,11 @@ KEYS = (
     "lift",
     "controls",
     "multiplicative",
+    "power",
+    "zero",
+    "promotions",
+    "seen = false",
+    "seen = true",
     "half_life",
     "effect =",
     "roas",

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from simbench.transforms import autoregressive
 from simbench.world.base import Mechanism, Noise
-from simbench.world.forms import COUNTS, Form
+from simbench.world.forms import Form
+from simbench.world.scenario_checks import COUNTS
 from simbench.world.spend import under
 
 Array = Any
@@ -25,8 +26,10 @@ Slot = Mapping[str, Any]
 LARGEST_COUNT = 100_000
 #: A mean is counted as if it were at least this, and a size follows it down to this share of the reference.
 LEAST = 1e-9
-#: Beyond the mean of a count, terms of its law below this change no sum.
+#: Beyond the mean of a count, chances whose logarithm is below this change no sum.
 NEGLIGIBLE = -50.0
+#: No uniform number counts as higher: sums of chances are not exact enough to tell.
+HIGHEST = 1.0 - 1e-12
 
 
 def noise_path(form: Form, noise: Noise) -> Array:
@@ -77,7 +80,7 @@ LAWS = {"poisson": _poisson, "negative-binomial": _negative_binomial}
 
 
 def quantile(kind: str, number: Mapping[str, Array], mean: Array, u: Array) -> Array:
-    """The smallest count whose chance of not being exceeded is at least `u`.
+    """The smallest count whose chance of not being exceeded is at least `u` (or `HIGHEST`, where u is more).
 
     Parameters
     ----------
@@ -94,6 +97,7 @@ def quantile(kind: str, number: Mapping[str, Array], mean: Array, u: Array) -> A
         Whole numbers, at most :data:`LARGEST_COUNT`.
     """
     first, ratio = LAWS[kind](number, mean)
+    u = jnp.minimum(u, HIGHEST)
 
     def rising(k: Array, log_chance: Array, below: Array) -> Array:  # beyond the mean, chances fall for ever
         return (below < u) & ((k < mean) | (log_chance > NEGLIGIBLE))

@@ -19,7 +19,7 @@ def check(scenario: Scenario) -> None:
     """Raise a fault for the first thing that does not agree."""
     unique(scenario.controls, "controls")
     unique(scenario.channels, "channels")
-    for each in (_columns, _trend, _season, _events, _breaks, _counts, _correlation, _follows, _windows, _problems):
+    for each in (_columns, _trend, _events, _breaks, _counts, _correlation, _follows, _windows, _problems, _season):
         each(scenario)
 
 

@@ -21,12 +21,13 @@ from simbench.briefs import Transform
 from simbench.errors import BadInput
 from simbench.records import Brief, Labels, Truth
 from simbench.world.base import Noise, Observation, State, rollout
-from simbench.world.forms import COUNTS, Form, form_of, fresh_innovations, given_of, innovations_of, numbers_of
+from simbench.world.forms import Form, form_of, fresh_innovations, given_of, innovations_of, numbers_of
 from simbench.world.history import coalitions as coalitions
 from simbench.world.history import history_program
 from simbench.world.kpi import LARGEST_COUNT
 from simbench.world.panel import Memory, at, kept, memory_at, undisturbed, world_of
 from simbench.world.scenario import Scenario, family, points, read_scenario
+from simbench.world.scenario_checks import COUNTS
 from simbench.world.seen import brief_of, weeks_before
 from simbench.world.seen import labels_of as labels_of
 from simbench.world.seen import spec_of as spec_of

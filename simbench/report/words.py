@@ -125,12 +125,25 @@ def _demand(scenario: Scenario) -> list[str]:
     demand = scenario.demand
     said = [f"level {number(demand.level)} {scenario.kpi.unit} a week"]
     said += [f"trend {phrase(demand.trend)}"] if demand.trend.kind != "none" else []
-    said += [f"season {phrase(demand.season)}"] if demand.season.kind != "none" else []
+    said += [f"season {phrase(demand.season, 'part_of_a_year')}"] if demand.season.kind != "none" else []
     if demand.shock is not None:
         said.append(f"unseen shocks of sd {number(demand.shock.sd)}, rho {number(demand.shock.rho)}")
-    said += [f"event {event.name}, lift {number(event.lift)}" for event in demand.events]
-    said += [f"control {control.name}, effect {number(control.effect)}" for control in scenario.controls]
+    said += [f"break {each.name}: {phrase(each, 'name')}" for each in demand.breaks]
+    said += [f"competitor {each.name}: {phrase(each, 'name', 'seen')}{_sight(each)}" for each in demand.competitors]
+    if demand.promotions is not None:
+        every, weeks, low, high = (number(getattr(demand.promotions, key)) for key in ("every", "weeks", "low", "high"))
+        moved = f"discounts from {low} to {high}, elasticity {number(demand.promotions.elasticity)}"
+        said.append(f"promotions of {weeks} weeks in every {every}, {moved}{_sight(demand.promotions)}")
+    said += [f"event {event.name}, lift {number(event.lift)}{_sight(event)}" for event in demand.events]
+    said += [
+        f"control {control.name}, effect {number(control.effect)}{_sight(control)}" for control in scenario.controls
+    ]
     return said
+
+
+def _sight(entry: Any) -> str:
+    """A word about what analysts do not see."""
+    return "" if entry.seen else " (hidden)"
 
 
 def _channel(channel: Any) -> dict[str, str]:

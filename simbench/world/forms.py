@@ -15,6 +15,7 @@ import numpy as np
 
 from simbench import ids
 from simbench.world.scenario import Scenario, family, quantile, recorded_paths
+from simbench.world.scenario_checks import COUNTS
 
 #: Futures over which a plan is valued where its worth depends on future shocks; twice that many
 #: are drawn: one set to find the optimum on, one to value every plan on.
@@ -23,6 +24,8 @@ QUARTER = 13  #: weeks
 #: Tables of a file that make the world, and those that only change what is seen of it.
 TRUE = ("geo", "demand", "spend", "controls", "channels", "synergies", "kpi", "noise")
 SEEN = ("measure",)
+#: Kind of a competitor -> law of its weekly innovations.
+COMPETITOR_LAWS = {"shocks": "uniform", "share-of-voice": "normal"}
 
 
 class ChannelForm(NamedTuple):
@@ -72,11 +75,16 @@ class Form(NamedTuple):
     order: int
     shock: bool
     events: tuple[str, ...]
+    breaks: tuple[tuple[str, str], ...]  #: (name, kind) each
+    competitors: tuple[tuple[str, str], ...]  #: (name, kind) each
+    promotions: bool
     controls: tuple[str, ...]
+    hidden: tuple[str, ...]  #: controls, competitors, events (and "promotion") that analysts do not see
     channels: tuple[ChannelForm, ...]
     noise: str
     multiplicative: bool
-    noise_by: str  #: "share", "r_squared" or "sd"
+    power: bool  #: the noise's size follows the mean
+    noise_by: str  #: "share", "r_squared" or "sd"; "" where the law says it
     synergies: tuple[tuple[str, int, int], ...] = ()  #: name and both channels
     tiers: tuple[tuple[str, int, bool], ...] = ()  #: name, geos, whether it is launched later
     cycle: bool = False
@@ -133,16 +141,32 @@ class Form(NamedTuple):
         return self.buys
 
     @property
-    def demand_streams(self) -> tuple[str, ...]:
-        """Streams of the demand that nobody foresees."""
-        return ("demand.trend",) * (self.trend == "random-walk") + ("demand.shock",) * self.shock
+    def columns(self) -> tuple[str, ...]:
+        """Control columns that analysts see, in order."""
+        promotion = ("promotion",) if self.promotions else ()
+        every = (*self.controls, *(name for name, _ in self.competitors), *promotion, *self.events)
+        return tuple(name for name in every if name not in self.hidden)
 
     @property
-    def future_streams(self) -> tuple[str, ...]:
-        """Streams that are drawn anew in coupled futures."""
+    def demand_streams(self) -> dict[str, str]:
+        """Streams of the demand that nobody foresees, and their laws: what is seen is told ahead."""
+        streams = {"demand.trend": "normal"} if self.trend == "random-walk" else {}
+        if self.shock:
+            streams["demand.shock"] = "normal"
+        hidden = ((name, kind) for name, kind in self.competitors if name in self.hidden)
+        return streams | {f"demand.competitors.{name}": COMPETITOR_LAWS[kind] for name, kind in hidden}
+
+    @property
+    def future_streams(self) -> dict[str, str]:
+        """Streams that are drawn anew in coupled futures, and their laws."""
         if not self.stochastic:
-            return ()
-        return (*self.demand_streams, *(f"spend.{channel.name}" for channel in self.channels if channel.bought))
+            return {}
+        return self.demand_streams | {f"spend.{channel.name}": "normal" for channel in self.channels if channel.bought}
+
+    @property
+    def fresh_streams(self) -> dict[str, str]:
+        """Streams of all weekly paths that nobody foresees, and their laws; the noise apart."""
+        return self.demand_streams | {f"controls.{name}": "normal" for name in self.controls if name in self.hidden}
 
 
 def form_of(scenario: Scenario) -> Form:
@@ -182,14 +206,23 @@ def form_of(scenario: Scenario) -> Form:
 
     season = demand.season
     order = season.order if season.kind == "random" else len(season.cosine) if season.kind == "fixed" else 0
-    by = next(key for key in ("share", "r_squared", "sd") if getattr(scenario.noise, key) is not None)
+    noise = scenario.noise
+    by = next((key for key in ("share", "r_squared", "sd") if getattr(noise, key, None) is not None), "")
+    maybe_seen = (*scenario.controls, *demand.competitors, *demand.events)
+    hidden = tuple(entry.name for entry in maybe_seen if not entry.seen)
+    if demand.promotions is not None and not demand.promotions.seen:
+        hidden += ("promotion",)
     return Form(
         pre=time.pre_history, weeks=time.weeks, holdout=time.holdout, horizon=time.horizon, tail=time.tail,
         geos=scenario.geo.count, trend=demand.trend.kind, knots=len(getattr(demand.trend, "knots", ())),
         season=season.kind, order=order, shock=demand.shock is not None,
-        events=tuple(event.name for event in demand.events), controls=tuple(c.name for c in scenario.controls),
+        events=tuple(event.name for event in demand.events),
+        breaks=tuple((each.name, each.kind) for each in demand.breaks),
+        competitors=tuple((each.name, each.kind) for each in demand.competitors),
+        promotions=demand.promotions is not None, controls=tuple(c.name for c in scenario.controls), hidden=hidden,
         channels=tuple(channel_form(channel) for channel in scenario.channels),
-        noise=scenario.noise.kind, multiplicative=scenario.noise.multiplicative, noise_by=by,
+        noise=noise.kind, multiplicative=getattr(noise, "multiplicative", False),
+        power=getattr(noise, "power", 0.0) != 0.0, noise_by=by,
         synergies=tuple((s.name, names.index(s.channels[0]), names.index(s.channels[1])) for s in scenario.synergies),
         tiers=tuple((tier.name, tier.geos, tier.launch is not None) for tier in scenario.geo.tiers),
         cycle=scenario.spend.cycle is not None,
@@ -246,10 +279,13 @@ def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
         streams["demand.trend"] = ("normal", path)
     if form.shock:
         streams["demand.shock"] = ("normal", path)
+    streams |= {f"demand.competitors.{name}": (COMPETITOR_LAWS[kind], path) for name, kind in form.competitors}
+    if form.promotions:
+        streams["demand.promotions"] = ("uniform", (form.total, 2))
     streams |= {f"controls.{name}": ("normal", path) for name in form.controls}
     for channel in form.channels:
         if channel.rule != "recorded":
-            streams[f"spend.{channel.name}"] = ("uniform" if channel.rule == "correlated" else "phase", path)
+            streams[f"spend.{channel.name}"] = ("uniform" if channel.rule == "correlated" else "normal", path)
     if form.cycle:
         streams["spend.cycle"] = ("normal", path)
     streams |= {name: ("normal", path) for name in form.walk_streams}
@@ -257,13 +293,13 @@ def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
         streams["geo"] = ("normal", (2 * form.geos,))
         streams |= {f"geo.{channel.name}": ("normal", (2 * form.geos,)) for channel in form.channels}
     streams["noise"] = (noise_law(form), (form.total, form.geos))
-    streams |= {f"future.{name}": ("normal", (2 * FUTURES, form.future)) for name in form.future_streams}
+    streams |= {f"future.{name}": (law, (2 * FUTURES, form.future)) for name, law in form.future_streams.items()}
     return streams
 
 
 def noise_law(form: Form) -> str:
-    """Law of the KPI noise's innovations."""
-    return "student-t" if form.noise == "student-t" else "normal"
+    """Law of the KPI noise's innovations; a count is its law's quantile at a uniform number."""
+    return "uniform" if form.noise in COUNTS else "student-t" if form.noise == "student-t" else "normal"
 
 
 def drawn_from(generator: np.random.Generator, law: str, shape: tuple[int, ...], df: float | None) -> np.ndarray:
@@ -285,11 +321,11 @@ def innovations_of(
         phases = np.empty(len(replicates))
         for i, replicate in enumerate(replicates):
             generator = ids.generator(ids.stream_bytes(master, root, replicate, stream))
-            if law in ("phase", "uniform"):
+            if stream.startswith("spend."):
                 phases[i] = generator.random()
             block[i] = drawn_from(generator, law, shape, None if df is None else df[i])
         out[stream] = block
-        if law in ("phase", "uniform"):
+        if stream.startswith("spend."):
             out[f"phase.{stream.removeprefix('spend.')}"] = phases
     return out
 
@@ -301,9 +337,10 @@ def fresh_innovations(
 
     `keys`: one random stream a replicate, known to the world alone.
     """
-    weeks = (draws, form.holdout)
-    streams = {name: ("normal", weeks) for name in (*form.demand_streams, *form.walk_streams)}
-    streams["noise"] = (noise_law(form), (*weeks, form.geos))  # type: ignore[assignment]
+    weeks: tuple[int, ...] = (draws, form.holdout)
+    streams = {name: (law, weeks) for name, law in form.fresh_streams.items()}
+    streams |= {name: ("normal", weeks) for name in form.walk_streams}
+    streams["noise"] = (noise_law(form), (*weeks, form.geos))
 
     def block(stream: str, law: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.stack([

@@ -14,11 +14,10 @@ import numpy as np
 from simbench import ids
 from simbench.briefs import scales_of
 from simbench.records import Brief, Panel
-from simbench.world.base import Observation, State
+from simbench.world.base import Observation, State, under
 from simbench.world.forms import SEEN, Form, numbers_of
 from simbench.world.scenario import Scenario, family
 from simbench.world.seen import LEAST_WEEKS
-from simbench.world.spend import under
 
 Array = Any
 

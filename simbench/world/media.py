@@ -15,9 +15,9 @@ import numpy as np
 
 from simbench.transforms import YEAR, by_kind, carry, kernel, pick, saturate, steepest_at
 from simbench.world import demand
-from simbench.world.base import Noise
+from simbench.world.base import Noise, under
 from simbench.world.forms import ChannelForm, Form
-from simbench.world.spend import between, lognormal, under
+from simbench.world.spend import between, lognormal
 
 Array = Any
 #: Names of the two numbers that a curve takes.

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from simbench.estimands import Effects
-from simbench.transforms import autoregressive, carry, remember
+from simbench.transforms import carry, remember
 from simbench.world import demand, spend
-from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain
+from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain, under
 from simbench.world.forms import Form
+from simbench.world.kpi import kpi_mechanism, noise_path
 from simbench.world.media import Media, effectiveness, foreseen, late_curve, media_of, respond, wishes
-from simbench.world.spend import under
 
 Array = Any
 Told = Mapping[str, Array]
@@ -58,11 +58,14 @@ def demand_mechanism(form: Form) -> Mechanism:
 
     def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
         index = demand.demand_index(form, noise)
-        values, effect = demand.controls(form, noise)
+        paths, effect = demand.controls(form, noise)
         level = noise.numbers["demand.level"]
         organic = told["share"] * told["level"] * level * index[:, None]
         slot = {"base": organic + told["share"] * effect[:, None], "organic": organic, "level": told["level"] * level}
-        return slot, {"index": index, "organic": organic, "base": slot["base"], "controls": values}
+        return slot, {
+            "index": index, "organic": organic, "base": slot["base"],
+            "controls": demand.columns(form, noise, paths),
+        }  # fmt: skip
 
     def step(slot: dict[str, Array], signals: Told) -> tuple[dict[str, Array], Told]:
         weeks = signals["weeks"]
@@ -75,7 +78,7 @@ def spend_mechanism(form: Form) -> Mechanism:
     """The plan; rules that react to the KPI change it in World.plan."""
 
     def init(noise: Noise, told: Told) -> tuple[dict[str, Any], Told]:
-        national = spend.planned(form, noise, told.get("promotions", jnp.zeros(form.total)))
+        national = spend.planned(form, noise)
         reacting = [channel.name for channel in form.channels if channel.reactions]
         rules = {name: under(noise.numbers, f"channels.{name}.spend.") for name in reacting}
         path = told["allot"] * national[:, None, :]
@@ -111,44 +114,6 @@ def media_mechanism(form: Form) -> Mechanism:
     return Mechanism(
         "media", init, step, needs=("lever", "organic"), gives=("contribution", "paid", "wanted", "entering")
     )
-
-
-def noise_path(form: Form, noise: Noise) -> Array:
-    """Standardised KPI noise [P+N, G]."""
-    eta = noise.innovations["noise"]
-    return autoregressive(eta, noise.numbers["noise.rho"]) if form.noise == "ar1" else eta
-
-
-def kpi_mechanism(form: Form) -> Mechanism:
-    """Mean and observed KPI; remembers what the rules look at."""
-
-    def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
-        planned = (told["base"] + told["planned_media"][0].sum(axis=-1)).sum(axis=-1)[form.pre : form.pre + form.weeks]
-        reference, size = planned.mean(), noise.numbers[f"noise.{form.noise_by}"]
-        if form.noise_by == "share":
-            sd = size * reference
-        elif form.noise_by == "r_squared":
-            sd = jnp.sqrt(planned.var() * (1.0 - size) / size)
-        else:
-            sd = size
-        spread = jnp.sqrt((told["share"] ** 2).sum())
-        slot = {
-            "sd": sd, "eta": noise_path(form, noise), "share": told["share"], "relative": sd / reference / spread,
-            "recent": jnp.full(form.memory, reference), "reference": reference,
-        }  # fmt: skip
-        return slot, {}
-
-    def step(slot: dict[str, Array], signals: Told) -> tuple[dict[str, Array], Told]:
-        mean = signals["base"] + signals["contribution"].sum(axis=-1)
-        eta = slot["eta"][signals["weeks"]]
-        if form.multiplicative:
-            kpi = mean * jnp.exp(slot["relative"] * eta - slot["relative"] ** 2 / 2)
-        else:
-            kpi = mean + slot["sd"] * jnp.sqrt(slot["share"]) * eta
-        recent = jnp.concatenate([slot["recent"], kpi.sum(axis=-1)])[-form.memory :]
-        return {**slot, "recent": recent}, {"mean": mean, "kpi": kpi}
-
-    return Mechanism("kpi", init, step, needs=("base", "contribution"), gives=("mean", "kpi"))
 
 
 @lru_cache(maxsize=256)
@@ -232,9 +197,9 @@ def redrawn(form: Form, state: State, noise: Noise, new: Mapping[str, Array]) ->
     for name, rows in new.items():
         again[name] = jax.lax.dynamic_update_slice_in_dim(jnp.asarray(again[name]), rows, state["week"], axis=0)
     noise = noise._replace(innovations=again)
-    index = demand.demand_index(form, noise)
-    organic = state["told"]["share"] * state["demand"]["level"] * index[:, None]
-    base = organic + state["demand"]["base"] - state["demand"]["organic"]
+    index, share = demand.demand_index(form, noise), state["told"]["share"]
+    organic = share * state["demand"]["level"] * index[:, None]
+    base = organic + share * demand.controls(form, noise)[1][:, None]
     media: Media = state["media"]["media"]
     return {
         **state,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from simbench.world.scenario_model import Scenario
 
 WEEKS_A_YEAR = 365.25 / 7
+COUNTS = ("poisson", "negative-binomial")
 
 
 def check(scenario: Scenario) -> None:
@@ -23,6 +24,22 @@ def check(scenario: Scenario) -> None:
     unique(scenario.measure, "measure")
     for each in CHECKS:
         each(scenario)
+
+
+def _columns(scenario: Scenario) -> None:
+    """Every control, competitor and event, and the promotions, may be a column: their names differ."""
+    demand = scenario.demand
+    taken = {} if demand.promotions is None else {"promotion": "the column of promotions"}
+    parts = (
+        ("controls", "a control", scenario.controls),
+        ("demand.competitors", "a competitor", demand.competitors),
+        ("demand.events", "an event", demand.events),
+    )
+    for key, what, entries in parts:
+        for name in (entry.name for entry in entries):
+            if name in taken:
+                raise fault(f"'{name}' is {taken[name]} too", "names must differ", f"{key}.{name}.name")
+            taken[name] = what
 
 
 def _trend(scenario: Scenario) -> None:
@@ -49,6 +66,13 @@ def _trend(scenario: Scenario) -> None:
         raise fault("the trend can reach zero demand", right, "demand.trend.per_year")
 
 
+def _season(scenario: Scenario) -> None:
+    season, weeks = scenario.demand.season, scenario.time.weeks
+    if season.kind != "none" and weeks < 52 and not season.part_of_a_year:
+        right = "52 weeks or more, or part_of_a_year = true: no model can tell such a season from a trend"
+        raise fault(f"{weeks} weeks show only a part of it", right, "demand.season.part_of_a_year")
+
+
 def _events(scenario: Scenario) -> None:
     time = scenario.time
     start = datetime.date.fromisoformat(time.start)
@@ -59,6 +83,25 @@ def _events(scenario: Scenario) -> None:
             if not first <= datetime.date.fromisoformat(date) <= last:
                 right = f"dates from {first} to {last}, or a longer [time]"
                 raise fault(f"'{date}' is outside the simulated weeks", right, f"demand.events.{event.name}.dates")
+
+
+def _breaks(scenario: Scenario) -> None:
+    first, end = -scenario.time.pre_history, scenario.time.weeks + scenario.time.future
+    for each in scenario.demand.breaks:
+        key = f"demand.breaks.{each.name}"
+        if lowest(each.week) < first or highest(each.week) > end - 1:
+            right = f"between {first} and {end - 1}, the simulated weeks"
+            raise fault("the break can lie outside", right, f"{key}.week")
+        left = end - highest(each.week)
+        if each.kind == "spell" and highest(each.weeks) > left:
+            right = f"at most {left:g}, or kind = 'level' for one that never ends"
+            raise fault("the spell can be longer than what is left", right, f"{key}.weeks")
+
+
+def _counts(scenario: Scenario) -> None:
+    if scenario.noise.kind in COUNTS and scenario.kpi.unit == "revenue":
+        right = "unit = 'conversions', and the value of one"
+        raise fault(f"noise.kind = '{scenario.noise.kind}' counts, and money is no count", right, "kpi.unit")
 
 
 def _correlation(scenario: Scenario) -> None:
@@ -196,5 +239,6 @@ def _named(channels: Sequence[str], names: Sequence[str], place: str) -> None:
 
 
 CHECKS = (
-    _trend, _events, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness, _measure, _windows, _problems,
+    _columns, _trend, _events, _breaks, _counts, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness,
+    _measure, _windows, _problems, _season,
 )  # fmt: skip

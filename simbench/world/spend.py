@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from simbench.transforms import YEAR, autoregressive
 from simbench.world import demand
-from simbench.world.base import Noise, Seen
+from simbench.world.base import Noise, Seen, under
 from simbench.world.forms import QUARTER, ChannelForm, Form
 
 Array = Any
@@ -75,7 +75,7 @@ def correlated(form: Form, noise: Noise, names: tuple[str, ...]) -> Array:
     return (wanted @ whitened).T
 
 
-# --- what changes a plan: each a factor [P+N] from (channel, its numbers, noise, promotions)
+# --- what changes a plan: each a factor [P+N] from (form, channel, its own numbers, noise)
 
 
 def between(t: Array, first: Array, weeks: Array | None) -> Array:
@@ -83,26 +83,26 @@ def between(t: Array, first: Array, weeks: Array | None) -> Array:
     return t >= first if weeks is None else (t >= first) & (t < first + weeks)
 
 
-def _season(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise, promotions: Array) -> Array:
+def _season(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
     return demand.season(form, noise) ** own["season"]
 
 
-def _cycle(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise, promotions: Array) -> Array:
+def _cycle(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
     number = under(noise.numbers, "spend.cycle.")
     return jnp.exp(own["cycle"] * number["sd"] * autoregressive(noise.innovations["spend.cycle"], number["rho"]))
 
 
-def _anticipation(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise, promotions: Array) -> Array:
-    later = jnp.concatenate([promotions > 0, jnp.zeros(AHEAD, bool)])
-    count = sum(later[k : k + len(promotions)] * 1.0 for k in range(1, AHEAD + 1))
+def _anticipation(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
+    later = jnp.concatenate([demand.discount(form, noise) > 0, jnp.zeros(AHEAD, bool)])
+    count = sum(later[k : k + form.total] * 1.0 for k in range(1, AHEAD + 1))
     return jnp.exp(own["anticipation"] * count)
 
 
-def _start(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise, promotions: Array) -> Array:
+def _start(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
     return jnp.where(noise.given["t"] >= own["from_week"], 1.0, 0.0)
 
 
-def _steps(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise, promotions: Array) -> Array:
+def _steps(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
     t, factor = noise.given["t"], jnp.ones_like(noise.given["t"])
     for name, ends in channel.steps:
         step = under(own, f"steps.{name}.")
@@ -117,7 +117,7 @@ CHANGES = {
 }  # fmt: skip
 
 
-def planned(form: Form, noise: Noise, promotions: Array) -> Array:
+def planned(form: Form, noise: Noise) -> Array:
     """The planned national path of every channel's lever [P+N, C], money a week.
 
     Parameters
@@ -143,7 +143,7 @@ def planned(form: Form, noise: Noise, promotions: Array) -> Array:
         plan, own = ruled(channel), under(noise.numbers, f"channels.{channel.name}.spend.")
         for change, factor in CHANGES.items():
             if getattr(channel, change):
-                plan = plan * factor(form, channel, own, noise, promotions)
+                plan = plan * factor(form, channel, own, noise)
         return plan
 
     return jnp.stack([path(channel) for channel in form.channels], axis=-1)
@@ -159,14 +159,9 @@ def launched(form: Form, noise: Noise) -> Array:
     return jnp.stack(columns, axis=-1)
 
 
-def under(numbers: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """The numbers below a key path, by the rest of their path."""
-    return {path.removeprefix(prefix): value for path, value in numbers.items() if path.startswith(prefix)}
-
-
 def ratio_of(numerator: Array, denominator: Array, seen: Seen) -> Array:
-    """A ratio of KPIs; at or below zero they must not turn it."""
-    floor = 1e-9 * jnp.abs(seen.kpi).max()
+    """A ratio of KPIs; at or below zero they must not turn it, and it is 1 where nothing was counted for so long."""
+    floor = jnp.maximum(1e-9 * jnp.abs(seen.kpi).max(), 1e-300)
     return jnp.maximum(numerator, floor) / jnp.maximum(denominator, floor)
 
 

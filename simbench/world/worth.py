@@ -25,8 +25,9 @@ from simbench.records import Answers, Brief, Optimum, Problem
 from simbench.world.base import Noise, State
 from simbench.world.cells import Futures, bounded, cells_program
 from simbench.world.forms import FUTURES, Form
+from simbench.world.kpi import kpi_mechanism
 from simbench.world.media import foreseen, respond
-from simbench.world.panel import ahead, expected, kpi_mechanism, redrawn
+from simbench.world.panel import ahead, expected, redrawn
 
 Array = Any
 #: Optimum and upper bound must agree to this share of the status quo's media spend.

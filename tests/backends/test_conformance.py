@@ -94,7 +94,8 @@ def reads_hidden_weeks(key, brief):
 
 
 def reads_what_nobody_recorded(key, brief):
-    return answers_of(brief, 1.0 + np.nan_to_num(brief.panel.kpi[: brief.panel.origin].mean()) / brief.context.kpi_scale)
+    mean = np.nan_to_num(brief.panel.kpi[: brief.panel.origin].mean())
+    return answers_of(brief, 1.0 + mean / brief.context.kpi_scale)
 
 
 def reads_hidden_mask(key, brief):

@@ -67,7 +67,15 @@ FAULTS = (
     ),
     Fault(
         "noise inside truth", "tests/world/test_truth.py::test_the_mean_is_the_kpi_without_noise",
-        (("world/panel.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
+        (("world/kpi.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
+    ),
+    Fault(
+        "weeks without a count taken off the mean", "tests/world/test_kpi.py::test_counts_have_their_mean_and_variance[poisson-zero]",
+        (("world/kpi.py", "jnp.maximum(mean, LEAST) / (1.0 - zero)", "jnp.maximum(mean, LEAST)"),),
+    ),
+    Fault(
+        "a hidden competitor's moves foreseen", "tests/world/test_demand.py::test_an_action_that_has_begun_goes_on",
+        (("world/forms.py", "hidden = ((name, kind) for name, kind in self.competitors if name in self.hidden)", "hidden = ((name, kind) for name, kind in self.competitors if name not in self.hidden)"),),
     ),
     Fault(
         "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should[chasing]",

@@ -7,8 +7,10 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from . import formulas
+from . import dual, formulas
+from .dual import Dual
 from .formulas import Draws
 from .physics import Channel, World, rollout, together
 
@@ -31,13 +33,25 @@ def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: i
         e = draws.redrawn("demand.shock", draws.generator("demand.shock").standard_normal(len(t)), F, future)
         rho, sd = number("demand.shock.rho", demand.shock.rho), number("demand.shock.sd", demand.shock.sd)
         q = q * np.exp(formulas.autoregression(e, rho, sd))
-    controls, moved = np.empty((len(t), len(scenario.controls))), np.zeros(len(t))
-    for k, model in enumerate(scenario.controls):
+    q = q * formulas.breaks(draws, demand.breaks, t)
+    columns, moved = [], np.zeros(len(t))
+    for model in scenario.controls:
         at = f"controls.{model.name}"
         e = draws.generator(at).standard_normal(len(t))
         wave = formulas.autoregression(e, number(f"{at}.rho", model.rho), number(f"{at}.sd", model.sd))
-        controls[:, k] = number(f"{at}.mean", model.mean) + wave
+        columns += [number(f"{at}.mean", model.mean) + wave] if model.seen else []
         moved += number(f"{at}.effect", model.effect) * wave
+    for model in demand.competitors:
+        path, factor = formulas.competitor(draws, model, len(t), F, None if model.seen else future)
+        columns += [path] if model.seen else []
+        q = q * factor
+    promoted = np.zeros(len(t))
+    if demand.promotions is not None:
+        promoted = path = formulas.discounts(draws, demand.promotions, len(t))
+        columns += [path] if demand.promotions.seen else []
+        q = q * np.exp(number("demand.promotions.elasticity", demand.promotions.elasticity) * path)
+    columns += [happening[:, i] for i, model in enumerate(demand.events) if model.seen]
+    controls = np.array(columns).reshape(-1, len(t)).T
     base = share * (level * q[:, None] + moved[:, None])
 
     models, group = scenario.channels, formulas.correlated(draws, scenario, t)
@@ -50,7 +64,7 @@ def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: i
     )
     for c, model in enumerate(models):
         path = group[model.name] if model.name in group else formulas.planned(draws, model, t, recorded)
-        plan[:, c] = formulas.changed(draws, scenario, model, path, t, np.zeros(len(t)))
+        plan[:, c] = formulas.changed(draws, scenario, model, path, t, promoted)
         m[:, c], rate[:, c] = (
             formulas.effectiveness(draws, model, t, P), formulas.contacts(draws, scenario, model, t)
         )  # fmt: skip
@@ -68,7 +82,7 @@ def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: i
 
     offset = (start - date(start.year, 1, 1)).days / 7
     return World(
-        P, T, H, Hd, tail, population, share, level, q, base, np.concatenate([controls, happening], axis=1),
+        P, T, H, Hd, tail, population, share, level, q, base, controls,
         ((t + offset) / formulas.YEAR) % 1, plan, appetite, allot, tier, m, rate, synergies,
         effect, tuple(channels),
         float(scenario.kpi.value), float(scenario.kpi.margin), np.zeros(len(models)),
@@ -186,10 +200,14 @@ def with_effects(world: World, scenario: Any, draws: Draws) -> World:
 
 
 def with_noise(world: World, scenario: Any, draws: Draws) -> World:
-    """The reference KPI, and the noise as a factor and a summand of mu (sections 7 and 8)."""
+    """The reference KPI, and what is observed of mu (sections 7 and 9)."""
     P, T, share, model = world.P, world.T, world.share, scenario.noise
     planned = rollout(world, world.levers).mu[P : P + T, 0].sum(axis=-1)
     reference = float(planned.mean())
+    world, generator = world._replace(reference=reference), draws.generator("noise")
+    shape = (len(world.q), len(share))
+    if model.kind in ("poisson", "negative-binomial"):
+        return world._replace(observe=counting(model, draws, generator.random(shape)))
     if model.share is not None:
         sd = draws.number("noise.share", model.share) * reference
     elif model.r_squared is not None:
@@ -197,7 +215,6 @@ def with_noise(world: World, scenario: Any, draws: Draws) -> World:
         sd = math.sqrt(planned.var() * (1 - fit) / fit)
     else:
         sd = draws.number("noise.sd", model.sd)
-    generator, shape = draws.generator("noise"), (len(world.q), len(share))
     if model.kind == "student-t":
         df = draws.number("noise.df", model.df)
         eta = generator.standard_t(df, shape) * math.sqrt((df - 2) / df)
@@ -207,5 +224,28 @@ def with_noise(world: World, scenario: Any, draws: Draws) -> World:
         eta = formulas.autoregression(eta, draws.number("noise.rho", model.rho), 1.0)
     if model.multiplicative:
         s = sd / reference / math.sqrt((share**2).sum())
-        return world._replace(reference=reference, noise_factor=np.exp(s * eta - s**2 / 2))
-    return world._replace(reference=reference, noise_add=sd * np.sqrt(share) * eta)
+        return world._replace(observe=lambda mu, n: mu * np.exp(s * eta[n] - s**2 / 2))
+    if model.kind == "gaussian" and model.power != 0.0:
+        p = draws.number("noise.power", model.power)
+
+        def growing(mu: Any, n: int) -> Any:
+            size = dual.power(dual.larger(mu / (share * reference), 1e-9), p)
+            return mu + size * (sd * np.sqrt(share) * eta[n])
+
+        return world._replace(observe=growing)
+    return world._replace(observe=lambda mu, n: mu + sd * np.sqrt(share) * eta[n])
+
+
+def counting(model: Any, draws: Draws, eta: np.ndarray) -> Any:
+    """kpi(mu [a, G], n) of a count: flat in mu almost everywhere."""
+    zero = draws.number("noise.zero", model.zero)
+    r = draws.number("noise.dispersion", model.dispersion) if model.kind == "negative-binomial" else None
+
+    def observe(mu: Any, n: int) -> Any:
+        m = np.maximum(dual.value_of(mu), 1e-9) / (1 - zero)
+        u = np.broadcast_to((eta[n] - zero) / (1 - zero), m.shape)
+        law = stats.poisson(m) if r is None else stats.nbinom(r, r / (r + m))
+        k = np.where(u > 0, law.ppf(np.maximum(u, 1e-300)), 0.0)
+        return Dual(k, np.zeros_like(k)) if isinstance(mu, Dual) else k
+
+    return observe

@@ -73,11 +73,12 @@ class Draws(NamedTuple):
         key = [int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:16], "little")]
         return np.random.Generator(np.random.Philox(key=np.array(key, dtype=np.uint64)))
 
-    def redrawn(self, name: str, e: np.ndarray, F: int, future: int | None) -> np.ndarray:
+    def redrawn(self, name: str, e: np.ndarray, F: int, future: int | None, uniform: bool = False) -> np.ndarray:
         """The innovations `e`, the last F replaced by row `future` of the stream's futures."""
         if future is None:
             return e
-        rows = self.generator(f"future.{name}").standard_normal((2 * FUTURES, F))
+        generator = self.generator(f"future.{name}")
+        rows = (generator.random if uniform else generator.standard_normal)((2 * FUTURES, F))
         return np.concatenate([e[: len(e) - F], rows[future]])
 
 
@@ -146,6 +147,55 @@ def events(draws: Draws, models: Any, t: np.ndarray, start: date) -> tuple[np.nd
                 happening[n, i] = 1
                 lifted[n] *= 1 + lift
     return happening, lifted
+
+
+def breaks(draws: Draws, models: Any, t: np.ndarray) -> np.ndarray:
+    """breaks_n (section 4)."""
+    factors = np.ones(len(t))
+    for model in models:
+        at = f"demand.breaks.{model.name}"
+        week, factor = draws.number(f"{at}.week", model.week), draws.number(f"{at}.factor", model.factor)
+        for n, now in enumerate(t):
+            lasting = float(now >= week)
+            if model.kind == "spell":
+                end = week + draws.number(f"{at}.weeks", model.weeks)
+                if now >= end:
+                    lasting = max(0.0, 1 - (now - end + 1) / (draws.number(f"{at}.fade", model.fade) + 1))
+            factors[n] *= 1 + (factor - 1) * lasting
+    return factors
+
+
+def competitor(draws: Draws, model: Any, weeks: int, F: int, future: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """a_n or s_n of a competitor, and what it does to demand, [n] each (section 4)."""
+    at, path = f"demand.competitors.{model.name}", np.zeros(weeks)
+
+    def number(field: str) -> float:
+        return draws.number(f"{at}.{field}", getattr(model, field))
+
+    if model.kind == "shocks":
+        u, started = draws.redrawn(at, draws.generator(at).random(weeks), F, future, uniform=True), None
+        for n in range(weeks):
+            started = n if u[n] < number("a_year") / YEAR else started
+            path[n] = started is not None and n - started < number("weeks")
+        return path, 1 - number("depth") * path
+    e = draws.redrawn(at, draws.generator(at).standard_normal(weeks), F, future)
+    odds = number("share") / (1 - number("share")) * np.exp(autoregression(e, number("rho"), number("sd")))
+    path = odds / (1 + odds)
+    return path, np.exp(-number("effect") * (path - number("share")))
+
+
+def discounts(draws: Draws, model: Any, weeks: int) -> np.ndarray:
+    """d_n of promotions (section 4)."""
+    every, lasting, low, high = (
+        draws.number(f"demand.promotions.{field}", getattr(model, field)) for field in ("every", "weeks", "low", "high")
+    )
+    drawn, path = draws.generator("demand.promotions").random((weeks, 2)), np.zeros(weeks)
+    for k in range(math.ceil(weeks / every)):
+        begins = k * every + drawn[k, 0] * (every - lasting)
+        for n in range(weeks):
+            if begins <= n < begins + lasting:
+                path[n] = low + (high - low) * drawn[k, 1]
+    return path
 
 
 def as_date(day: Any) -> date:

@@ -41,7 +41,7 @@ class World(NamedTuple):
     level: np.ndarray  # [G] level_g * level
     q: np.ndarray  # [n]
     base: np.ndarray  # [n, G]
-    controls: np.ndarray  # [n, K], then a 0/1 column for each event: its dates are public
+    controls: np.ndarray  # [n, K] all columns that analysts see
     calendar: np.ndarray  # [n]
     plan: np.ndarray  # [n, C] national X
     appetite: np.ndarray  # [n, C] weekly LN_n(cv) of a bought channel, else 0
@@ -56,8 +56,7 @@ class World(NamedTuple):
     margin: float
     beta: np.ndarray  # [C]
     reference: float = 1.0
-    noise_factor: np.ndarray | float = 1.0  # [n, G]
-    noise_add: np.ndarray | float = 0.0  # [n, G]
+    observe: Callable = lambda mu, n: mu  # (mu [a, G], week n) -> kpi [a, G]
 
     @property
     def levers(self) -> np.ndarray:
@@ -157,13 +156,8 @@ def rollout(
         mu[n] = sum((world.beta[c] * shape[n, :, :, c] for c in range(C)), world.base[n])
         for a, b, gamma in together(world):
             mu[n] = mu[n] + shape[n, :, :, a] * shape[n, :, :, b] * (gamma / world.share)
-        kpi[n] = mu[n] * at(world.noise_factor, n) + at(world.noise_add, n)
+        kpi[n] = world.observe(mu[n], n)
     return Roll(lever, demand, paid, shape, mu, kpi)
-
-
-def at(path: np.ndarray | float, n: int) -> Any:
-    """Week n of a path, or the constant itself."""
-    return path if isinstance(path, float) else path[n]
 
 
 def together(world: World) -> list[tuple[int, int, float]]:

@@ -332,8 +332,9 @@ EVERYWHERE = (
     "michaelis-menten", "tanh", "power", "log", "carry-over-first", "saturation-first", "linear",
     "piecewise", "random-walk", "random", "fixed", "always-on", "flighted", "pulsed", "seasonal",
     "correlated", "recorded", "demand-chasing", "demand-capturing", "gaussian", "student-t", "ar1",
-    "mean-active", "max", "money", "conversions", "brand-stock", "segments", "reach-frequency", "decay", "shift",
-    "wear-out",
+    "mean-active", "max", "money", "conversions", "level", "spell", "shocks", "share-of-voice", "poisson",
+    "negative-binomial",
+    "brand-stock", "segments", "reach-frequency", "decay", "shift", "wear-out",
 )  # fmt: skip
 DISTRIBUTIONS = ("uniform", "log-uniform", "normal", "lognormal", "beta", "gamma", "choice")
 KEYS = (
@@ -343,6 +344,11 @@ KEYS = (
     "lift",
     "controls",
     "multiplicative",
+    "power",
+    "zero",
+    "promotions",
+    "seen = false",
+    "seen = true",
     "half_life",
     "effect =",
     "roas",

@@ -15,6 +15,7 @@ from simbench.transforms import YEAR
 from simbench.world import demand
 from simbench.world.base import Noise
 from simbench.world.forms import form_of
+from simbench.world.panel import world_of
 from simbench.world.scenario import read_scenario
 from simbench.world.truth import draw, fresh_futures
 
@@ -296,3 +297,16 @@ def test_what_comes_is_one_of_the_fresh_futures(tmp_path):
     for pick in (lambda x: x[..., 0], lambda x: x[..., -1], lambda x: x.sum(axis=-1)):
         rank = (pick(fresh) < pick(realised)[:, None]).sum(axis=1)
         assert stats.chisquare(np.bincount(rank // 10, minlength=10)).pvalue > 0.005
+
+
+@pytest.mark.parametrize("extra", ["", PROMOTIONS.format(every=7, weeks=2)])
+def test_spend_rules_can_read_the_promotions(extra, tmp_path):
+    """What demand tells the mechanisms after it: the discount of every week, 0 where there is none."""
+    drawn = draw(worlds.written(tmp_path, worlds.plain(extra=extra)), 1, truth=False)
+    form, noise = drawn.secret.form, drawn.secret.noise
+    first = Noise(*(jax.tree.map(lambda x: x[0], part) for part in noise[:2]), noise.given)
+    told = in_float64(jax.jit(world_of(form).init), first)["told"]["promotions"]
+    panel = told[PRE : PRE + WEEKS]
+    assert told.shape == (form.total,)
+    column = drawn.brief.panel.controls[0, :, 0, 0] if extra else np.zeros(WEEKS)
+    np.testing.assert_allclose(panel, column, rtol=1e-14)

@@ -146,7 +146,7 @@ def test_a_rule_that_has_seen_nothing_counted_spends_its_plan(tmp_path):
     form = form_of(read_scenario(worlds.written(tmp_path, worlds.chasing())))
     rules = {"social": {"strength": 2.0, "low": 0.5, "high": 3.0}}
     for recent, factor in ((np.zeros(6), 1.0), (np.array([4.0, 0, 2, 0, 0, 0]), 0.5)):
-        found = in_float64(jax.jit(lambda kpi: reaction(form, rules, Seen(0, 0, kpi, rules))), recent)
+        found = in_float64(jax.jit(lambda kpi: reaction(form, rules, Seen(0, 0, kpi, rules, 0, 1.0))), recent)
         np.testing.assert_allclose(found, [1.0, factor])
 
 

@@ -158,6 +158,17 @@ def test_steps_and_first_weeks_are_those_of_the_file(tmp_path):
     np.testing.assert_array_equal(path[..., 1], plan[..., 1])
 
 
+def test_money_goes_up_before_promotions(tmp_path):
+    promotions = "\n[demand.promotions]\nevery = 7.0\nweeks = 2.0\nlow = 0.1\nhigh = 0.3\nelasticity = 1.0\n"
+    world = drawn(tmp_path, (("a", f"{worlds.ALWAYS_ON}, anticipation = 0.4", ""), PAIR[1]), extra=promotions)
+    ratio = (world.brief.panel.lever[..., 0] / levers(tmp_path, worlds.ALWAYS_ON, extra=promotions)[..., 0])[:, :, 0]
+    ahead = world.brief.questions.future.controls
+    discount = np.concatenate([world.brief.panel.controls, ahead], axis=1)[:, :, 0, 0] > 0
+    count = sum(discount[:, k : k + 60] * 1 for k in (1, 2, 3))
+    assert count.max() == 2 and count.min() == 0
+    np.testing.assert_allclose(ratio, np.exp(0.4 * count), rtol=1e-9)
+
+
 def test_a_share_of_sales_follows_sales(tmp_path):
     world = drawn(tmp_path, (("a", f"{worlds.ALWAYS_ON}, of_sales = {{ window = 1 }}", ""), PAIR[1]))
     plan = levers(tmp_path, worlds.ALWAYS_ON)

@@ -157,7 +157,7 @@ def test_a_recorded_path_repeats_its_nearest_year():
 
 def test_policies_are_functions_of_what_is_seen():
     path = jnp.arange(12.0).reshape(6, 1, 2)
-    seen = Seen(jnp.asarray(2), path, jnp.ones(1), {})
+    seen = Seen(jnp.asarray(2), path, jnp.ones(1), {}, jnp.asarray(2), jnp.ones(()))
     np.testing.assert_array_equal(held(path)(seen), [[4, 5]])
     np.testing.assert_array_equal(edited(held(path), jnp.full((6, 1, 2), 0.5), jnp.ones((6, 1, 2)))(seen), [[3, 3.5]])
 

@@ -287,7 +287,7 @@ def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
         if channel.rule != "recorded":
             streams[f"spend.{channel.name}"] = ("uniform" if channel.rule == "correlated" else "normal", path)
     if form.cycle:
-        streams["spend.cycle"] = ("normal", path)
+        streams["cycle"] = ("normal", path)
     streams |= {name: ("normal", path) for name in form.walk_streams}
     if form.geos > 1:
         streams["geo"] = ("normal", (2 * form.geos,))

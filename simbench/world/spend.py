@@ -89,7 +89,7 @@ def _season(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: N
 
 def _cycle(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
     number = under(noise.numbers, "spend.cycle.")
-    return jnp.exp(own["cycle"] * number["sd"] * autoregressive(noise.innovations["spend.cycle"], number["rho"]))
+    return jnp.exp(own["cycle"] * number["sd"] * autoregressive(noise.innovations["cycle"], number["rho"]))
 
 
 def _anticipation(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:

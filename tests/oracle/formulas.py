@@ -256,7 +256,7 @@ def changed(
     path = path * season(draws, scenario.demand.season, t) ** draws.number(f"{at}.season", rule.season)
     if scenario.spend.cycle is not None:
         rho, sd = (draws.number(f"spend.cycle.{key}", getattr(scenario.spend.cycle, key)) for key in ("rho", "sd"))
-        wave = autoregression(draws.generator("spend.cycle").standard_normal(len(t)), rho, sd)
+        wave = autoregression(draws.generator("cycle").standard_normal(len(t)), rho, sd)
         path = path * np.exp(draws.number(f"{at}.cycle", rule.cycle) * wave)
     ahead = np.array([np.count_nonzero(promotions[n + 1 : n + 4] > 0) for n in range(len(t))])
     path = path * np.exp(draws.number(f"{at}.anticipation", rule.anticipation) * ahead)

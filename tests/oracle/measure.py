@@ -9,6 +9,7 @@ import numpy as np
 
 from . import formulas
 from .formulas import Draws
+from .physics import together
 
 if TYPE_CHECKING:
     from .oracle import Case
@@ -123,14 +124,18 @@ def credit(one: Case, c: int, g: int, window: int, coverage: float, poaching: fl
     """What the platform of channel c credits to itself in geo g, before luck and delay, [T]."""
     world, channel = one.world, one.world.channels[c]
     paid = one.factual.paid[:, 0, g, c]
-    entering = paid if channel.carry_over_first else channel.curve(paid / (channel.scale * world.share[g]))
+    v = paid * world.rate[:, c] / (channel.scale * world.share[g])
+    entering = v if channel.carry_over_first else channel.curve(v) * world.m[:, c]
     credited = np.zeros(world.T)
     for t in range(world.T):
         n = world.P + t
         parts = [(lag, channel.weights[lag] * entering[n - lag]) for lag in range(len(channel.weights)) if lag <= n]
         whole = sum(part for _, part in parts)
         inside = sum(part for lag, part in parts if lag < window)
-        effect = world.beta[c] * one.factual.shape[n, 0, g, c]
+        shape = one.factual.shape[n, 0, g]
+        effect = world.beta[c] * shape[c]
+        for a, b, gamma in together(world):
+            effect += gamma * shape[a] * shape[b] / world.share[g] / 2 if c in (a, b) else 0.0
         if whole > 0:
             credited[t] += coverage * max(effect, 0.0) * inside / whole
         if any(paid[m] > 0 for m in range(max(n - window + 1, 0), n + 1)):

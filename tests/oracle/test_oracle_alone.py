@@ -265,14 +265,15 @@ def test_shapley_shares_add_up(one: Any) -> None:
 def test_readings_differ_only_where_something_reacts(one: Any) -> None:
     answers, channels = oracle.history(one), one.world.channels
     active = [channel for c, channel in enumerate(channels) if one.world.plan[:, c].any()]
-    reacts = {
-        "responding": any(c.chase or c.quarterly or c.of_sales for c in active),
-        "path_held": any(channel.halo > 0 for channel in active),
+    follows = any(c.chase or c.of_sales for c in active)
+    reacts = {  # whether they must differ, and whether they may: a quarter's growth can be out of bounds in both arms
+        "responding": (follows, follows or any(c.quarterly for c in active)),
+        "path_held": (any(channel.halo > 0 for channel in active),) * 2,
     }
     largest = np.abs(answers["contribution"]).max()
-    for reading, differs in reacts.items():
+    for reading, (must, may) in reacts.items():
         change = np.abs(answers[reading]["contribution"] - answers["contribution"]).max()
-        assert (change > 1e-11 * largest) == differs
+        assert must <= (change > 1e-11 * largest) <= may
 
 
 def test_the_roas_is_met_on_the_planned_path(one: Any) -> None:

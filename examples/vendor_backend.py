@@ -24,7 +24,8 @@ def answer(brief):  # draws of contribution and forecast, amounts for every prob
     waves = [wave(k * t / 52.18 * 2 * np.pi) for k in (1, 2) for wave in (np.sin, np.cos)]
     known = [np.concatenate([x, brief.future_controls[c]]).mean(axis=1) for c, x in brief.controls.items()]
     plain = np.stack([t**0, t / 52, *waves, *known], axis=1)
-    kpi, penalty = brief.kpi.sum(axis=1), np.diag([1e-6] * plain.shape[1] + [RIDGE] * count)
+    kpi = np.nan_to_num(brief.kpi.sum(axis=1), nan=np.nanmean(brief.kpi.sum(axis=1)))  # weeks that nobody recorded
+    penalty = np.diag([1e-6] * plain.shape[1] + [RIDGE] * count)
 
     def design(retention):
         return np.hstack([plain, media(np.concatenate([past, later]) / scale, retention)])

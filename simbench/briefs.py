@@ -143,11 +143,9 @@ def context_of(
     panel: Panel, weeks: int, unit_value: Array, kind: Sequence[int], bought: Array, national_only: Array, prior: Array
 ) -> Context:
     """Prior knowledge; scales from the training window only."""
-    replicates = panel.kpi.shape[0]
-    every = lambda x: np.broadcast_to(np.asarray(x), (replicates, *np.shape(x))).copy()  # noqa: E731
+    every = lambda x: np.broadcast_to(np.asarray(x), (len(panel.kpi), *np.shape(x))).copy()  # noqa: E731
     return Context(
-        kpi_scale=panel.kpi[:, :weeks].sum(axis=-1).mean(axis=1),
-        spend_scale=panel.spend[:, :weeks].sum(axis=2).mean(axis=1),
+        *scales_of(panel, weeks),
         unit_value=np.asarray(unit_value, dtype=float),
         national_only=every(np.asarray(national_only, dtype=float)),
         kind=every(np.asarray(kind, dtype=np.int32)),
@@ -155,6 +153,12 @@ def context_of(
         prior_roas_mean=every(prior[0]),
         prior_roas_sd=every(prior[1]),
     )
+
+
+def scales_of(panel: Panel, weeks: int) -> tuple[Array, Array]:
+    """Mean weekly national KPI [R], of the weeks in which it was recorded, and mean weekly spend [R, C]."""
+    kpi = panel.kpi[:, :weeks].sum(axis=-1)
+    return np.average(kpi, axis=1, weights=panel.mask[:, :weeks]), panel.spend[:, :weeks].sum(axis=2).mean(axis=1)
 
 
 def one(batch: Any, i: int) -> Any:
@@ -197,7 +201,7 @@ def dates(labels: Labels, weeks: Array) -> np.ndarray:
 
 
 def frame(brief: Brief, labels: Labels) -> Any:
-    """The panel as a tidy pandas frame: one row a week and geo, one column a series.
+    """The panel as a tidy pandas frame: one row a week and geo, one column a series; NaN where no KPI was recorded.
 
     Raises
     ------
@@ -213,21 +217,18 @@ def frame(brief: Brief, labels: Labels) -> Any:
     rows = {
         "date": np.repeat(dates(labels, np.arange(origin)), geos),
         "geo": np.tile(np.array(labels.geos, dtype=object), origin),
-        "kpi": np.asarray(panel.kpi[:origin]).ravel(),
+        "kpi": np.where(panel.mask[:origin, None] > 0, panel.kpi[:origin], np.nan).ravel(),
     }
     for c, name in enumerate(labels.channels):
         rows[f"spend_{name}"] = np.asarray(panel.spend[:origin, :, c]).ravel()
         if brief.context.bought[c]:
             rows[f"cap_{name}"] = np.asarray(panel.lever[:origin, :, c]).ravel()
+        if panel.claims is not None:
+            rows[f"claim_{name}"] = np.asarray(panel.claims[:origin, :, c]).ravel()
     for k, name in enumerate(labels.controls):
         rows[f"control_{name}"] = np.asarray(panel.controls[:origin, :, k]).ravel()
     rows["population"] = np.tile(np.asarray(panel.population), origin)
     return pd.DataFrame(rows)
-
-
-def kind_codes(kinds: Sequence[str]) -> list[int]:
-    """Positions of channel kinds in records.KINDS."""
-    return [KINDS.index(kind) for kind in kinds]
 
 
 # --- a user's own data

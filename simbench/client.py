@@ -38,7 +38,7 @@ class Brief(NamedTuple):
     channels: tuple[str, ...]
     geos: tuple[str, ...]
     dates: tuple[str, ...]  #: first day of each of the T weeks
-    kpi: Array  #: [T, G]
+    kpi: Array  #: [T, G], NaN in weeks in which nobody recorded it
     spend: dict[str, Array]  #: channel -> money [T, G]
     cap: dict[str, Array]  #: bought channel -> money allowed [T, G]
     controls: dict[str, Array]  #: name -> [T, G]
@@ -51,6 +51,7 @@ class Brief(NamedTuple):
     questions: dict[str, Any]  #: questions.json
     problems: list[dict[str, Any]]  #: problems.json
     folder: Path
+    claims: dict[str, Array]  #: channel -> KPI that its platform credits to itself [T, G]; empty where none does
 
 
 def arguments(argv: Sequence[str] | None = None) -> tuple[Path, Path]:
@@ -85,7 +86,7 @@ def read_brief(folder: str | Path, name: str = "brief", seed: int = 0) -> Brief:
     panel, ahead = (_columns(folder / f"{word}.csv") for word in ("panel", "future"))
 
     def values(table: dict[str, list[str]], column: str) -> Array:
-        return np.array(table[column], dtype=float).reshape(-1, len(geos))
+        return np.array([cell or "nan" for cell in table[column]], dtype=float).reshape(-1, len(geos))
 
     def named(table: dict[str, list[str]], start: str) -> dict[str, Array]:
         return {column[len(start) :]: values(table, column) for column in table if column.startswith(start)}
@@ -97,6 +98,7 @@ def read_brief(folder: str | Path, name: str = "brief", seed: int = 0) -> Brief:
         future_dates=tuple(ahead["date"][:: len(geos)]), future_spend=named(ahead, "spend_"),
         future_cap=named(ahead, "cap_"), future_controls=named(ahead, "control_"), context=context,
         questions=questions, problems=_json(folder / "problems.json")["problems"], folder=folder,
+        claims=named(panel, "claim_"),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ VECTOR = 8  #: weeks computed by one instruction; stretches are filled up to a m
 class Effects(NamedTuple):
     """The structure of a world or model whose mean is a sum of one curve a channel and geo.
 
-    ``mu = base + sum_c after(path * curve(before(lever)))`` on a stretch of weeks: `before` is
+    ``mu = base + sum_c after(path * curve(before(rate * lever)))`` on a stretch of weeks: `before` is
     affine (``before(0)`` is what earlier weeks left), `after` linear, one of the two the identity.
     All three act on [..., G, C, n], for any n, and never mix channels or geos; `curve` is
     elementwise. Weeks come last: neighbours in memory, so that curves vectorise whatever G and C.
@@ -39,6 +39,7 @@ class Effects(NamedTuple):
     after: Callable[[Array], Array]
     path: Array | None = None  #: [1 or G, C, N] factor of a week's effect (after the curve); None: 1
     memory: int | None = None  #: weeks after its own in which a lever acts, at most; None: not known
+    rate: Array | None = None  #: [1 or G, C, N] what a unit of money buys in a week; None: 1
 
 
 def filled(x: Array, weeks: int) -> Array:
@@ -52,7 +53,7 @@ def whole(weeks: int) -> int:
 
 
 def weighted(effect: Array, path: Array | None) -> Array:
-    """The effect [..., G, C, n] of a curve, times the factor of its weeks [1 or G, C, n] if there is one."""
+    """Levers, or the effect of a curve [..., G, C, n], times the factor of its weeks [1 or G, C, n] if there is one."""
     return effect if path is None else effect * path
 
 
@@ -61,7 +62,8 @@ def mean_of(effects: Effects, lever: Array) -> Mean:
 
     def mean(scale: Array, add: Array) -> tuple[Array, Array]:
         own = scale * lever + add
-        effect = weighted(effects.curve(effects.before(jnp.moveaxis(own, 0, -1))), effects.path)
+        bought = weighted(jnp.moveaxis(own, 0, -1), effects.rate)
+        effect = weighted(effects.curve(effects.before(bought)), effects.path)
         return effects.base + effects.after(effect).sum(axis=1).T, own
 
     return mean
@@ -258,7 +260,7 @@ def lever_levels(unit: Array, levels: Array) -> Array:
 
 def late_effect(effects: Effects, lever: Array, questions: Questions) -> Array:
     """Effect [W, C] of a window's levers that arrives after its tail, within the simulated weeks."""
-    x, weeks = jnp.moveaxis(lever, 0, -1), jnp.arange(lever.shape[0])
+    x, weeks = weighted(jnp.moveaxis(lever, 0, -1), effects.rate), jnp.arange(lever.shape[0])
     v, nothing = effects.before(x), effects.before(jnp.zeros_like(x))
 
     def late(w: Array) -> Array:
@@ -290,7 +292,13 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     acting = sizes.tail if effects.memory is None else min(sizes.tail, effects.memory)
     reach, span = whole(panel + acting), whole(max(horizon + acting, held))  # weeks that can differ
     first, weeks = questions.windows[0], jnp.arange(periods + VECTOR)
-    factor = None if effects.path is None else filled(effects.path, len(weeks))
+    factor, rate = (None if y is None else filled(y, len(weeks)) for y in (effects.path, effects.rate))
+
+    def from_week(y: Array, start: Array | int, n: int) -> Array:
+        return jax.lax.dynamic_slice_in_dim(y, start, n, axis=-1)
+
+    def buying(parts: Array, start: Array | int = 0) -> Array:  # money [..., n] from a week on -> what it buys
+        return parts if rate is None else parts * from_week(rate, start, parts.shape[-1])
 
     def carried(parts: Array) -> tuple[Array, Array]:  # [k, G, C, n]: the input of no lever, what each part adds to it
         v = effects.before(jnp.concatenate([jnp.zeros_like(parts[:1]), parts]))
@@ -299,14 +307,14 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     def arriving(effect: Array, start: Array | int = 0) -> Array:  # [..., G, C, n] of the curve, from a week on
         if factor is None:
             return effects.after(effect)
-        return effects.after(effect * jax.lax.dynamic_slice_in_dim(factor, start, effect.shape[-1], axis=-1))
+        return effects.after(effect * from_week(factor, start, effect.shape[-1]))
 
     # the past
     x = filled(jnp.moveaxis(jnp.where((weeks[:periods] < origin)[:, None, None], lever, 0.0), 0, -1), len(weeks))
     own = x * jax.vmap(lambda w: within(weeks, w[0], w[1]))(questions.windows)[:, None, None]
     week = jax.vmap(lambda a: middle_week(a, first[0], first[1]))(own[0].sum(axis=0) > 0)
     pulse = x * (weeks == week[:, None])
-    nothing, added = carried(jnp.concatenate([x[None], pulse[None], own]))
+    nothing, added = carried(buying(jnp.concatenate([x[None], pulse[None], own])))
     v = nothing + added[0]
     s, slope = jax.jvp(effects.curve, (v,), (jnp.ones_like(v),))
 
@@ -329,8 +337,8 @@ def answer_additive(effects: Effects, lever: Array, questions: Questions, contex
     left, idle = (jax.lax.dynamic_slice_in_dim(y, origin, span, axis=-1) for y in (v, s))
     decided = within(jnp.arange(span), 0, horizon + sizes.tail)
 
-    def laid(part: Array) -> Array:  # [..., n, G, C] -> [k, G, C, span]
-        return filled(jnp.moveaxis(part.reshape(-1, *part.shape[-3:]).astype(x.dtype), -3, -1), span)
+    def laid(part: Array) -> Array:  # money [..., n, G, C] from the origin on -> what it buys [k, G, C, span]
+        return buying(filled(jnp.moveaxis(part.reshape(-1, *part.shape[-3:]).astype(x.dtype), -3, -1), span), origin)
 
     def gained(later: Array, earlier: Array) -> Array:  # [..., G, C, span] -> [..., G, C]
         return arriving(later - earlier, origin) @ decided

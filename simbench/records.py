@@ -50,9 +50,9 @@ class Panel(NamedTuple):
     controls: Array  #: [T, G, K]
     calendar: Array  #: [T] fraction of the year passed, in [0, 1)
     population: Array  #: [G]
-    mask: Array  #: [T] 1 where observed
+    mask: Array  #: [T] 1 where the KPI was recorded; where it is 0 before the origin, the KPI reads 0 and spend is seen
     experiments: Any = None
-    claims: Array | None = None  #: [T, G, C] KPI that a platform credits to itself
+    claims: Array | None = None  #: [T, G, C] KPI that a platform credits to itself; 0 where none does, or not yet
     paths: Any = None
 
 

@@ -49,6 +49,12 @@ def _binomial(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
     return (1.0 / number["retention"] - 1.0) * jnp.log(1.0 - lags / length)
 
 
+def _brand_stock(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
+    quick = jax.nn.log_softmax(_geometric(lags, length, {"retention": number["retention"]}))
+    slow = jax.nn.log_softmax(_geometric(lags, length, {"half_life": number["slow_half_life"]}))
+    return jnp.logaddexp(jnp.log1p(-number["slow_share"]) + quick, jnp.log(number["slow_share"]) + slow)
+
+
 def _none(lags: Array, length: int, number: Mapping[str, Array]) -> Array:
     return jnp.where(lags == 0, 0.0, -jnp.inf)
 
@@ -59,6 +65,7 @@ CARRY_OVER: dict[str, Callable[[Array, int, Mapping[str, Array]], Array]] = {
     "weibull-pdf": _weibull_pdf,
     "weibull-cdf": _weibull_cdf,
     "binomial": _binomial,
+    "brand-stock": _brand_stock,
     "none": _none,
 }
 
@@ -75,7 +82,8 @@ def kernel(
     length : int
         Number of lags, the week of spend included.
     number : mapping
-        Scalars the kind needs: ``retention`` or ``half_life``, ``peak``, ``shape``, ``scale``.
+        Scalars the kind needs: ``retention`` or ``half_life``, ``peak``, ``shape``, ``scale``,
+        ``slow_share`` and ``slow_half_life``.
     normalised : bool
         Divide by the sum, so that carry-over moves spend in time and does not create any.
     pad : int, optional
@@ -148,6 +156,15 @@ def _hill(ratio: Array, slope: Array) -> Array:
     return jax.nn.sigmoid(slope * jnp.log(ratio))
 
 
+def _segments(ratio: Array, far: Array) -> Array:
+    return 0.5 * (ratio / (1.0 + ratio) + ratio / (far + ratio))
+
+
+def _reach_frequency(contacts: Array, frequency: Array) -> Array:
+    reached = -jnp.expm1(-jnp.maximum(contacts, TINY))
+    return contacts / (jnp.maximum(contacts, TINY) / reached + frequency)
+
+
 SATURATION: dict[str, Callable[[Array, Array], Array]] = {
     "hill": _hill,
     "logistic": lambda ratio, slope: jnp.tanh(0.5 * log(3.0) * ratio),
@@ -156,6 +173,8 @@ SATURATION: dict[str, Callable[[Array, Array], Array]] = {
     "tanh": lambda ratio, slope: jnp.tanh(atanh(0.5) * ratio),
     "power": lambda ratio, slope: ratio**slope,
     "log": lambda ratio, slope: jnp.log1p(ratio) / log(2.0),
+    "segments": _segments,
+    "reach-frequency": _reach_frequency,
     "none": lambda ratio, slope: ratio,
 }
 
@@ -168,6 +187,9 @@ _STEEP = ("hill", "power")
 def saturate(kind: str, v: Array, half_at: Array, slope: Array) -> Array:
     """Saturation of an input, 0 at 0 and half of its ceiling at `half_at`.
 
+    Two kinds read `half_at` in their own way: ``segments`` (the quick half of customers is half convinced there)
+    and ``reach-frequency`` (there everybody has been contacted once on average).
+
     Parameters
     ----------
     kind : str
@@ -175,7 +197,8 @@ def saturate(kind: str, v: Array, half_at: Array, slope: Array) -> Array:
     v : array [...]
         Input >= 0, in the units of `half_at`.
     half_at, slope : array
-        Broadcast against `v`. `slope` is Hill's slope and the exponent of ``power``;
+        Broadcast against `v`. `slope` is Hill's slope, the exponent of ``power``, what the slow segment of
+        ``segments`` needs more, the contacts at which half of those reached respond (``reach-frequency``);
         other kinds ignore it. ``power`` and ``none`` expect ``half_at`` = 1.
 
     Returns

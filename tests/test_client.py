@@ -57,6 +57,24 @@ def test_every_number_of_a_brief_arrives(tmp_path, geos):
             np.testing.assert_array_equal(plans[name][channel], plan[:, :, c])
 
 
+@pytest.mark.parametrize("geos", [1, 3])
+def test_weeks_without_a_kpi_and_claims_arrive(tmp_path, geos):
+    brief, labels = small.brief(4, geos=geos)
+    panel = brief.panel
+    gone = np.isin(np.arange(len(panel.mask)), [0, 7, 8])
+    dirty = panel._replace(
+        mask=np.where(gone, 0.0, 1.0), kpi=np.where(gone[:, None], 0.0, panel.kpi), claims=0.5 * panel.spend
+    )
+    (read,) = client.read_task(task_of(tmp_path, brief._replace(panel=dirty), labels))
+    np.testing.assert_array_equal(read.kpi, np.where(gone[:, None], np.nan, panel.kpi))
+    assert tuple(read.claims) == labels.channels
+    for c, name in enumerate(labels.channels):
+        np.testing.assert_array_equal(read.claims[name], 0.5 * panel.spend[:, :, c])
+        np.testing.assert_array_equal(read.spend[name], panel.spend[:, :, c])
+    (clean,) = client.read_task(task_of(tmp_path / "clean", brief, labels))
+    assert clean.claims == {} and set(clean.spend) == set(read.spend)
+
+
 def test_the_least_answer_goes_round(tmp_path):
     brief, labels = small.brief(4)
     names = labels.channels

@@ -33,6 +33,7 @@ NUMBERS = {
     "weibull-pdf": {"shape": 2.0, "scale": 4.0},
     "weibull-cdf": {"shape": 1.5, "scale": 3.0},
     "binomial": {"retention": 0.5},
+    "brand-stock": {"retention": 0.3, "slow_share": 0.4, "slow_half_life": 20.0},
     "none": {},
 }
 
@@ -61,6 +62,8 @@ def test_unnormalised_kernels_by_hand():
         raw["weibull-cdf"], [1, *np.cumprod([np.exp(-((i / 3) ** 1.5)) for i in (1, 2, 3)])], rtol=1e-14
     )
     np.testing.assert_allclose(raw["binomial"], 1 - lag / 4, rtol=1e-14)
+    quick, slow = 0.3**lag, 0.5 ** (lag / 20)
+    np.testing.assert_allclose(raw["brand-stock"], 0.6 * quick / quick.sum() + 0.4 * slow / slow.sum(), rtol=1e-14)
     np.testing.assert_array_equal(raw["none"], [1, 0, 0, 0])
 
 
@@ -113,7 +116,9 @@ def test_curves_start_at_zero_rise_and_reach_half_at_half(kind, half_at, slope):
     v = half_at * np.linspace(0, 5, 200)
     s = in_float64(lambda: saturate(kind, v, np.float64(half_at), np.float64(slope)))
     assert s[0] == 0 and (np.diff(s) >= 0).all()
-    if kind not in UNBOUNDED:
+    if kind in ("segments", "reach-frequency"):  # read `half_at` in their own way
+        assert s[-1] <= 1
+    elif kind not in UNBOUNDED:
         at_half = in_float64(lambda: saturate(kind, np.array([half_at]), np.float64(half_at), np.float64(slope)))
         assert at_half[0] == pytest.approx(0.5) and s[-1] <= 1
 

@@ -18,7 +18,7 @@ tail = 14
 [demand]
 level = {{ dist = "uniform", low = 800.0, high = 1200.0 }}
 trend = {{ kind = "linear", per_year = 0.05 }}
-season = {{ kind = "random", order = 2, amplitude = 0.2 }}
+season = {{ kind = "random", order = 2, amplitude = 0.2{short} }}
 {shock}
 [kpi]
 unit = "conversions"
@@ -82,7 +82,9 @@ def scenario(
 ) -> str:
     """A scenario's text; with `base` it draws the innovations of that family."""
     unseen = "shock = { rho = 0.7, sd = 0.1 }" if shock else ""
-    text = HEAD.format(name=name, weeks=weeks, geos=geos, value=value, shock=unseen, extra=extra) + "".join(channels)
+    short = ", part_of_a_year = true" if weeks < 52 else ""
+    head = HEAD.format(name=name, weeks=weeks, geos=geos, value=value, shock=unseen, short=short, extra=extra)
+    text = head + "".join(channels)
     return text.replace('breaks = ""', f'base = "{base}"\nbreaks = "compound"', 1) if base else text
 
 

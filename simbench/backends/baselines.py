@@ -38,7 +38,7 @@ def ordinary_least_squares(order: int, trend: str, key: Array, brief: Brief) -> 
     lever, controls = timeline(panel, questions.future)
     periods, weeks = lever.shape[0], panel.lever.shape[0]
     n = jnp.arange(periods)
-    seen = within(n[:weeks], 0, panel.origin)
+    seen = within(n[:weeks], 0, panel.origin) * panel.mask
     kpi = jnp.where(seen > 0, panel.kpi[:, 0], 0.0) / context.kpi_scale
     scale = jnp.where(context.spend_scale > 0, context.spend_scale, 1.0)
     cosine, sine = fourier(n * 1.0, order)

@@ -283,6 +283,26 @@ def after_the_origin(asked: Asked) -> str:
     return ""
 
 
+def not_recorded(asked: Asked) -> str:
+    """What stands for the KPI of a week that nobody recorded changes nothing."""
+    first = asked.briefs[0]
+    gaps = [int(first.panel.origin) // 3, int(first.panel.origin) - 2]
+
+    def filled(value: float) -> Brief:
+        kpi, mask = np.array(first.panel.kpi, dtype=float), np.array(first.panel.mask, dtype=float)
+        kpi[gaps], mask[gaps] = value, 0.0
+        return first._replace(panel=first.panel._replace(kpi=kpi, mask=mask))
+
+    variants = [filled(value) for value in (0.0, 1e7, np.nan)]
+    replies = ask(asked.backend, variants, asked.keys[:1] * 3)
+    if any(isinstance(reply, Failure) and reply.reason == "unsupported" for reply in replies):
+        raise _Skip("refuses panels with weeks that nobody recorded")
+    one, *others = answered(replies)
+    for other in others:
+        same(one, other)
+    return ""
+
+
 def shorter_panel(asked: Asked) -> str:
     """Weeks that are masked might as well not be there."""
     masked = with_origin(asked.briefs[0], np.nan)
@@ -340,6 +360,7 @@ LAWS: dict[str, Callable[[Asked], str]] = {
     "same again": again,
     "company": company,
     "after the origin": after_the_origin,
+    "not recorded": not_recorded,
     "shorter panel": shorter_panel,
     "other money": other_money,
     "other KPI units": other_kpi,

@@ -62,7 +62,7 @@ class Settings(NamedTuple):
 class Data(NamedTuple):
     """What is fitted: national series on weeks [0, M), 0 where not seen; columns centred, of variance 1."""
 
-    seen: Array  #: [M] 1 before the origin
+    seen: Array  #: [M] 1 where the KPI is known: before the origin, and recorded
     lever: Array  #: [M, C] in units of `scale`
     kpi: Array  #: [M] in units of the mean KPI, centred
     level: Array  #: its mean
@@ -95,12 +95,14 @@ def data_of(brief: Brief, order: int, trend: str) -> Data:
     panel, questions, context = brief
     weeks = panel.lever.shape[0]
     filled = -(-weeks // STRETCH) * STRETCH
-    seen = within(jnp.arange(filled), 0, panel.origin)
-    count = seen.sum()
+    past = within(jnp.arange(filled), 0, panel.origin)
 
-    def laid(x: Array) -> Array:  # the seen rows of [T, ...] on the filled weeks
+    def laid(x: Array, known: Array = past) -> Array:  # the known rows of [T, ...] on the filled weeks
         full = jnp.concatenate([x, jnp.zeros((filled - weeks, *x.shape[1:]), x.dtype)])
-        return jnp.where(seen.reshape(-1, *(1,) * (x.ndim - 1)) > 0, full, 0.0)
+        return jnp.where(known.reshape(-1, *(1,) * (x.ndim - 1)) > 0, full, 0.0)
+
+    seen = laid(panel.mask)
+    count = seen.sum()
 
     def columns(controls: Array) -> Array:
         n = jnp.arange(len(controls))
@@ -119,7 +121,7 @@ def data_of(brief: Brief, order: int, trend: str) -> Data:
     bought = laid(panel.lever[:, 0])
     most = bought.max(axis=0)
     scale = jnp.where(most > 0, most, jnp.where(context.spend_scale > 0, context.spend_scale, 1.0))
-    kpi = laid(panel.kpi[:, 0]) / context.kpi_scale
+    kpi = laid(panel.kpi[:, 0], seen) / context.kpi_scale
     level = kpi.sum() / count
     centred = (kpi - level) * seen
     kpi_spread = jnp.sqrt(centred @ centred / count)

@@ -252,6 +252,7 @@ def _recorded_text(name: str, data: pd.DataFrame, columns: dict[str, str], sourc
         name=name, source=json.dumps(one_line(source)[:200]), start=data["date"].iloc[0],
         weeks=len(data) - holdout, holdout=holdout, rows=len(data),
         level=f"{float(f'{level:.4g}'):.10g}", share=f"{SHARE:.0%}", channels=channels,
+        short=", part_of_a_year = true" if len(data) - holdout < 52 else "",
     )  # fmt: skip
     return aligned(text)
 
@@ -319,7 +320,7 @@ holdout = {holdout}                  # the rest of the file
 [demand]
 level = {level}               # KPI units a week without media: media make about {share} of the KPI
 trend = {{ kind = "linear", per_year = {{ dist = "uniform", low = 0.0, high = 0.06 }} }}
-season = {{ kind = "random", order = 2, amplitude = {{ dist = "uniform", low = 0.1, high = 0.25 }} }}
+season = {{ kind = "random", order = 2, amplitude = {{ dist = "uniform", low = 0.1, high = 0.25 }}{short} }}
 {channels}
 [kpi]
 unit = "revenue"              # or "conversions", with value = money per conversion

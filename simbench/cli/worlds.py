@@ -196,9 +196,13 @@ def print_card(console: Any, card: dict[str, Any]) -> None:
         ("digest", card["digest"][:16]),
         ("time", f"{time['weeks']} weeks from {time['start']}, {ahead}"),
         ("geos", card["geos"] if card["geos"] > 1 else "one, national"),
+        ("tiers", "; ".join(card["tiers"])),
         ("KPI", f"{kpi['unit']}{worth}, margin {kpi['margin']:g}"),
         ("demand", "; ".join(card["demand"])),
+        ("budget cycle", card["budget_cycle"]),
+        ("synergies", "; ".join(card["synergies"])),
         ("noise", card["noise"]),
+        ("seen with", "; ".join(card["measure"])),
         ("points", ", ".join(card["points"])),
     ):  # fmt: skip
         field(label, text)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 README = """\
 One simulated advertiser, as an analyst sees it. All files are UTF-8; CSV files are comma separated.
 
-panel.csv       what happened: one row a week and geo. kpi; spend_CHANNEL in money; cap_CHANNEL, the money
-                allowed, where demand decides what is spent of it; control_NAME; population of the geo.
-future.csv      the weeks after the panel, to forecast: the same columns without kpi.
+panel.csv       what happened: one row a week and geo. kpi, empty where nobody recorded it; spend_CHANNEL in
+                money; cap_CHANNEL, the money allowed, where demand decides what is spent of it; claim_CHANNEL,
+                the KPI that a platform credits to itself, where platforms do; control_NAME; population.
+future.csv      the weeks after the panel, to forecast: the same columns without kpi and claims.
 plans.csv       plans for the weeks after the panel: money a week, geo and channel (for a channel with a
                 cap: the cap). "status quo" is what plans are compared with. A text that begins with + or -
                 has an apostrophe before it, so that no spreadsheet computes it.

@@ -40,7 +40,7 @@ class Paths(NamedTuple):
     weeks: int  #: T
     spend: Array  #: [T+H, C] money
     lever: Array  #: [T+H, C] money decided
-    kpi: Array  #: [T+H]
+    kpi: Array  #: [T+H] as it is seen; NaN where nobody recorded it
     base: Array  #: [T+H]
     contribution: Array  #: [T+H, C] KPI units
 
@@ -52,10 +52,11 @@ def paths_of(drawn: Drawn, i: int = 0) -> Paths:
     def seen(x: Array) -> Array:
         return np.asarray(x)[i, form.pre :].sum(axis=1)
 
-    kpi = seen(path.kpi)
-    dates = briefs.dates(drawn.labels, np.arange(len(kpi)))
-    parts = (seen(x) for x in (path.paid, path.lever, path.kpi, path.base, path.contribution))
-    return Paths(dates, drawn.secret.weeks, *parts)
+    kpi, panel, weeks = seen(path.kpi), drawn.brief.panel, drawn.secret.weeks
+    recorded = np.asarray(panel.mask)[i, :weeks] > 0
+    kpi[:weeks] = np.where(recorded, np.asarray(panel.kpi)[i, :weeks].sum(axis=1), np.nan)
+    spend, lever, base, contribution = (seen(x) for x in (path.paid, path.lever, path.base, path.contribution))
+    return Paths(briefs.dates(drawn.labels, np.arange(len(kpi))), weeks, spend, lever, kpi, base, contribution)
 
 
 def plot_world(drawn: Drawn, file: str | Path, i: int = 0) -> Path:

@@ -71,9 +71,9 @@ def number(value: Any) -> str:
 
 
 def phrase(table: Any, *left_out: str) -> str:
-    """A table of the file on one line: its kind, then what it says beyond the defaults."""
-    chooser = next(key for key in ("kind", "rule") if hasattr(table, key))
-    said = [getattr(table, chooser)]
+    """A table of the file on one line: its kind or name, then what it says beyond the defaults."""
+    chooser = next((key for key in ("kind", "rule", "name") if hasattr(table, key)), "")
+    said = [getattr(table, chooser)] if chooser else []
     for key, field in type(table).model_fields.items():
         value = getattr(table, key)
         if key not in (chooser, *left_out) and value is not None and value != field.default:
@@ -82,7 +82,11 @@ def phrase(table: Any, *left_out: str) -> str:
 
 
 def _item(value: Any) -> str:
-    return " ".join(number(v) for v in value) if isinstance(value, tuple) else number(value)
+    if isinstance(value, tuple):
+        return " ".join(_item(v) for v in value)
+    if hasattr(value, "dist") or not hasattr(value, "model_fields"):
+        return number(value)
+    return f"({phrase(value) or 'as usual'})"
 
 
 # --- a scenario
@@ -106,9 +110,13 @@ def card(scenario: Scenario) -> dict[str, Any]:
         "points": [] if scenario.sweep is None else [point.name for point in points_of],
         "time": {key: getattr(time, key) for key in ("start", "weeks", "holdout", "horizon", "tail")},
         "geos": scenario.geo.count,
+        "tiers": [phrase(tier) for tier in scenario.geo.tiers],
+        "budget_cycle": "" if scenario.spend.cycle is None else phrase(scenario.spend.cycle),
+        "synergies": [phrase(synergy) for synergy in scenario.synergies],
         "kpi": {"unit": scenario.kpi.unit, "value": scenario.kpi.value, "margin": scenario.kpi.margin},
         "demand": _demand(scenario),
         "noise": phrase(scenario.noise),
+        "measure": [phrase(step, "name") for step in scenario.measure],
         "channels": [_channel(channel) for channel in scenario.channels],
     }
 
@@ -117,23 +125,40 @@ def _demand(scenario: Scenario) -> list[str]:
     demand = scenario.demand
     said = [f"level {number(demand.level)} {scenario.kpi.unit} a week"]
     said += [f"trend {phrase(demand.trend)}"] if demand.trend.kind != "none" else []
-    said += [f"season {phrase(demand.season)}"] if demand.season.kind != "none" else []
+    said += [f"season {phrase(demand.season, 'part_of_a_year')}"] if demand.season.kind != "none" else []
     if demand.shock is not None:
         said.append(f"unseen shocks of sd {number(demand.shock.sd)}, rho {number(demand.shock.rho)}")
-    said += [f"event {event.name}, lift {number(event.lift)}" for event in demand.events]
-    said += [f"control {control.name}, effect {number(control.effect)}" for control in scenario.controls]
+    said += [f"break {each.name}: {phrase(each, 'name')}" for each in demand.breaks]
+    said += [f"competitor {each.name}: {phrase(each, 'name', 'seen')}{_sight(each)}" for each in demand.competitors]
+    if demand.promotions is not None:
+        every, weeks, low, high = (number(getattr(demand.promotions, key)) for key in ("every", "weeks", "low", "high"))
+        moved = f"discounts from {low} to {high}, elasticity {number(demand.promotions.elasticity)}"
+        said.append(f"promotions of {weeks} weeks in every {every}, {moved}{_sight(demand.promotions)}")
+    said += [f"event {event.name}, lift {number(event.lift)}{_sight(event)}" for event in demand.events]
+    said += [
+        f"control {control.name}, effect {number(control.effect)}{_sight(control)}" for control in scenario.controls
+    ]
     return said
 
 
+def _sight(entry: Any) -> str:
+    """A word about what analysts do not see."""
+    return "" if entry.seen else " (hidden)"
+
+
 def _channel(channel: Any) -> dict[str, str]:
-    by_roas = channel.roas is not None
+    effect = f"effect {number(channel.effect)}" if channel.roas is None else f"ROAS {number(channel.roas)}"
+    if channel.effectiveness is not None:
+        effect += f"; over time {phrase(channel.effectiveness)}"
+    if channel.price is not None:
+        effect += f"; price {phrase(channel.price)}"
     return {
         "name": channel.name,
         "kind": channel.kind,
         "spend": phrase(channel.spend, "lever") + (" (bought)" if channel.spend.lever == "bought" else ""),
         "carry_over": phrase(channel.carry_over, "length"),
         "saturation": phrase(channel.saturation) + (", first" if channel.order == "saturation-first" else ""),
-        "effect": f"ROAS {number(channel.roas)}" if by_roas else f"effect {number(channel.effect)}",
+        "effect": effect,
     }
 
 
@@ -194,7 +219,8 @@ def facts(drawn: Any, i: int = 0) -> TruthFacts:
     """What replicate `i` of a `Drawn` is, in numbers."""
     brief, truth, scenario = drawn.briefs[i], drawn.truths[i], drawn.scenario
     worth = float(brief.context.unit_value)
-    total = float(np.sum(brief.panel.kpi))
+    form, weeks = drawn.secret.form, drawn.secret.weeks
+    total = float(np.sum(drawn.secret.path.kpi[i, form.pre : form.pre + weeks]))  # as it was, however it is seen
     contribution, paid = np.asarray(truth.answers.contribution[0]), np.asarray(truth.paid[0])
     with np.errstate(divide="ignore", invalid="ignore"):
         roas, cost = worth * contribution / paid, paid / contribution

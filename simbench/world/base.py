@@ -22,6 +22,11 @@ class Noise(NamedTuple):
     given: Mapping[str, Array]  #: the same in every replicate: event weeks, recorded spend, weeks t
 
 
+def under(numbers: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The numbers below a key path, by the rest of their path."""
+    return {path.removeprefix(prefix): value for path, value in numbers.items() if path.startswith(prefix)}
+
+
 class Seen(NamedTuple):
     """What the advertiser knows when deciding a week: the calendar ahead and the KPI so far."""
 
@@ -29,6 +34,8 @@ class Seen(NamedTuple):
     planned: Array  #: [P+N, G, C] the plan, levers of every week
     kpi: Array  #: [M] observed national KPI of the last M weeks, newest last
     rules: Any  #: the numbers of the advertiser's own rules
+    t: Array  #: the week, counted from the panel's first
+    reference: Array  #: the KPI that was planned for
 
 
 class Observation(NamedTuple):

@@ -53,18 +53,21 @@ class Inputs(NamedTuple):
 Carried = Callable[[Array, Array], Array]
 
 
-def set_inputs(carried: Carried, memory: Array, base: Array, per_unit: Array, amounts: Array) -> Inputs:
-    """Inputs of set channels: straight lines. `amounts` [L, 1, G, c]."""
-    still = jnp.moveaxis(carried(memory, base), 0, -1)
-    push = jnp.moveaxis(carried(jnp.zeros_like(memory), per_unit), 0, -1)[None]
+def set_inputs(
+    carried: Carried, memory: Array, base: Array, per_unit: Array, amounts: Array, rate: Array | float
+) -> Inputs:
+    """Inputs of set channels: straight lines. `amounts` [L, 1, G, c]; `rate`: contacts for money [Q, 1, c]."""
+    still = jnp.moveaxis(carried(memory, rate * base), 0, -1)
+    push = jnp.moveaxis(carried(jnp.zeros_like(memory), rate * per_unit), 0, -1)[None]
     money = per_unit.sum(axis=0)[None]
     bill = base.sum(axis=0) + amounts[:, 0] * money
     return Inputs(still + amounts[:, 0, ..., None] * push, bill, push, push, money, money)
 
 
 def bought_inputs(
-    carried: Carried, memory: Array, base: Array, per_unit: Array, amounts: Array, most: Array, least: Array
-) -> Inputs:
+    carried: Carried, memory: Array, base: Array, per_unit: Array, amounts: Array, rate: Array | float, most: Array,
+    least: Array,
+) -> Inputs:  # fmt: skip
     """Inputs of bought channels under demand between `least` and `most` [Q, G, c]."""
     nothing = jnp.zeros_like(memory)
 
@@ -74,10 +77,10 @@ def bought_inputs(
     def at(amount: Array) -> Inputs:
         cap = base + amount * per_unit
         return Inputs(
-            late(memory, jnp.minimum(cap, most)),
+            late(memory, rate * jnp.minimum(cap, most)),
             jnp.minimum(cap, least).sum(axis=0),
-            late(nothing, jnp.where(cap < most, per_unit, 0.0)),
-            late(nothing, jnp.where(cap > most, 0.0, per_unit)),
+            late(nothing, rate * jnp.where(cap < most, per_unit, 0.0)),
+            late(nothing, rate * jnp.where(cap > most, 0.0, per_unit)),
             jnp.where(cap < least, per_unit, 0.0).sum(axis=0),
             jnp.where(cap > least, 0.0, per_unit).sum(axis=0),
         )
@@ -103,8 +106,11 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
     def cells_of(
         columns: tuple[int, ...], futures: Futures, problem: Problem, worth: Array, levels: Array, *demand: Array
     ) -> tuple[Array, ...]:
-        media = jax.tree.map(lambda x: pick(x, columns), futures.media)
-        memory, size = pick(futures.memory, columns), media.beta * media.spread
+        media = of_channels(futures.media, columns)
+        memory, size = pick(futures.memory, columns), (media.beta * media.spread)[..., None]
+        if media.path is not None:
+            size = size * media.path[:span].T
+        rate = 1.0 if media.rate is None else media.rate[:span, None, :]
         first = np.array([form.channels[c].settles_first for c in columns])
         scale = media.scale[..., None]
         peak = steepest_input([form.channels[c].saturation for c in columns], media)[:, None] * scale
@@ -121,16 +127,17 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
 
         def response(x: Array) -> tuple[Array, Array]:  # value and slope
             def value(v: Array) -> Array:
-                return size[..., None] * late_curve(form, media, columns, v / scale, whole=False)
+                return size * late_curve(form, media, columns, v / scale, whole=False)
 
             return jax.jvp(value, (x,), (jnp.ones_like(x),))
 
         plan = jnp.pad(problem.base, padding), jnp.pad(direction(problem.unit, problem.weight), padding)
         base, per_unit, amounts = (pick(x, columns) for x in (*plan, lever_levels(problem.unit, levels)))
         if demand:
-            inputs = bought_inputs(carried, memory, base, per_unit, amounts, *(pick(d, columns) for d in demand))
+            most_least = (pick(d, columns) for d in demand)
+            inputs = bought_inputs(carried, memory, base, per_unit, amounts, rate, *most_least)
         else:
-            inputs = set_inputs(carried, memory, base, per_unit, amounts)
+            inputs = set_inputs(carried, memory, base, per_unit, amounts, rate)
         low, high = ends(inputs.x)
         value, here = response(inputs.x)
         # between two inputs the slope is that of an end, or the peak's where the peak lies between them
@@ -169,7 +176,18 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
     return jax.jit(jax.vmap(run))
 
 
+def of_channels(media: Media, columns: tuple[int, ...]) -> Media:
+    """The media of some channels; what belongs to none of them alone stays whole."""
+    return media._replace(**{
+        name: pick(x, columns)
+        for name, x in media._asdict().items()
+        if x is not None and name not in ("share", "synergy")
+    })  # fmt: skip
+
+
 def bounded(form: Form, media: Media) -> np.ndarray:
-    """Worlds [R] for which the relaxed demand is a bound: no followed channel lowers demand."""
+    """Worlds [R] for which the relaxed demand is a bound: no synergy, and no followed channel lowers demand."""
+    if form.synergies:
+        return np.zeros(np.shape(media.beta)[0], dtype=bool)
     followed = sorted({f for channel in form.channels for f in channel.follows})
     return np.asarray((np.asarray(media.beta)[:, followed] >= 0).all(axis=1))

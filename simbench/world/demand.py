@@ -1,4 +1,4 @@
-"""Demand without media: level, trend, season, events, shock, controls.
+"""Demand without media: level, trend, season, events, shock, breaks, competitors, promotions, controls.
 
 Formulas: docs/worlds.md, section 4. One function a mechanism; each returns a path over all
 P+N weeks.
@@ -6,12 +6,14 @@ P+N weeks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from simbench.transforms import YEAR, autoregressive, fourier
-from simbench.world.base import Noise
+from simbench.world.base import Noise, under
 from simbench.world.forms import Form
 
 Array = Any
@@ -66,17 +68,96 @@ def shock(form: Form, noise: Noise) -> Array:
     return jnp.exp(noise.numbers["demand.shock.sd"] * path)
 
 
+def breaks(form: Form, noise: Noise) -> Array:
+    """Product over breaks of what each does to demand [P+N]: from a week on, or for a spell that fades."""
+    t = noise.given["t"]
+    product = jnp.ones_like(t)
+    for name, kind in form.breaks:
+        number = under(noise.numbers, f"demand.breaks.{name}.")
+        lasting = jnp.where(t >= number["week"], 1.0, 0.0)
+        if kind == "spell":
+            end = number["week"] + number["weeks"]
+            fading = jnp.maximum(0.0, 1.0 - (t - end + 1.0) / (number["fade"] + 1.0))
+            lasting = jnp.where(t < end, lasting, fading)
+        product = product * (1.0 + (number["factor"] - 1.0) * lasting)
+    return product
+
+
+def attacks(form: Form, noise: Noise, name: str) -> tuple[Array, Array]:
+    """Weeks in which a competitor acts (0 or 1), and what that does to demand; both [P+N]."""
+    t, number = noise.given["t"], under(noise.numbers, f"demand.competitors.{name}.")
+    starts = noise.innovations[f"demand.competitors.{name}"] < number["a_year"] / YEAR
+    latest = jax.lax.cummax(jnp.where(starts, t, -jnp.inf))
+    acting = jnp.where(t - latest < number["weeks"], 1.0, 0.0)
+    return acting, 1.0 - number["depth"] * acting
+
+
+def share_of_voice(form: Form, noise: Noise, name: str) -> tuple[Array, Array]:
+    """A competitor's share of voice, and what it does to demand; both [P+N]."""
+    number = under(noise.numbers, f"demand.competitors.{name}.")
+    usual, path = number["share"], autoregressive(noise.innovations[f"demand.competitors.{name}"], number["rho"])
+    share = jax.nn.sigmoid(jnp.log(usual) - jnp.log1p(-usual) + number["sd"] * path)
+    return share, jnp.exp(-number["effect"] * (share - usual))
+
+
+#: Kind of a competitor -> (its path, factor of demand), both [P+N].
+COMPETITORS: dict[str, Callable[[Form, Noise, str], tuple[Array, Array]]] = {
+    "shocks": attacks,
+    "share-of-voice": share_of_voice,
+}
+
+
+def competitors(form: Form, noise: Noise) -> Array:
+    """Product over competitors of what each does to demand [P+N]."""
+    product = jnp.ones_like(noise.given["t"])
+    for name, kind in form.competitors:
+        product = product * COMPETITORS[kind](form, noise, name)[1]
+    return product
+
+
+def discount(form: Form, noise: Noise) -> Array:
+    """Discount of each week's promotion [P+N]; 0 outside promotions."""
+    n = jnp.arange(form.total) * 1.0
+    if not form.promotions:
+        return jnp.zeros_like(n)
+    number, drawn = under(noise.numbers, "demand.promotions."), noise.innovations["demand.promotions"]
+    cycle = jnp.floor(n / number["every"])
+    place, depth = drawn[cycle.astype(int)].T
+    start = cycle * number["every"] + place * (number["every"] - number["weeks"])
+    on = (start <= n) & (n < start + number["weeks"])
+    return jnp.where(on, number["low"] + (number["high"] - number["low"]) * depth, 0.0)
+
+
+def promotions(form: Form, noise: Noise) -> Array:
+    """What promotions do to demand [P+N]."""
+    if not form.promotions:
+        return jnp.ones_like(noise.given["t"])
+    return jnp.exp(noise.numbers["demand.promotions.elasticity"] * discount(form, noise))
+
+
 def demand_index(form: Form, noise: Noise) -> Array:
     """q [P+N]: national demand relative to its level at t = 0, always positive."""
-    return trend(form, noise) * season(form, noise) * events(form, noise) * shock(form, noise)
+    product = trend(form, noise)
+    for factor in (season, events, shock, breaks, competitors, promotions):
+        product = product * factor(form, noise)
+    return product
 
 
-def controls(form: Form, noise: Noise) -> tuple[Array, Array]:
-    """Control values [P+N, K] and their summed national effect on the KPI [P+N]."""
-    values, effect = [], jnp.zeros_like(noise.given["t"])
+def controls(form: Form, noise: Noise) -> tuple[dict[str, Array], Array]:
+    """Control paths by name, [P+N] each, and their summed national effect on the KPI [P+N]."""
+    paths, effect = {}, jnp.zeros_like(noise.given["t"])
     for name in form.controls:
         number = {key: noise.numbers[f"controls.{name}.{key}"] for key in ("mean", "sd", "rho", "effect")}
         moved = number["sd"] * autoregressive(noise.innovations[f"controls.{name}"], number["rho"])
-        values.append(number["mean"] + moved)
+        paths[name] = number["mean"] + moved
         effect = effect + number["effect"] * moved
-    return jnp.stack(values, axis=-1) if values else jnp.zeros((effect.shape[0], 0)), effect
+    return paths, effect
+
+
+def columns(form: Form, noise: Noise, paths: dict[str, Array]) -> Array:
+    """What analysts see besides events [P+N, K]: controls, competitors and promotions that are not hidden."""
+    paths = paths | {name: COMPETITORS[kind](form, noise, name)[0] for name, kind in form.competitors}
+    if form.promotions:
+        paths["promotion"] = discount(form, noise)
+    seen = [paths[name] for name in form.columns if name not in form.events]
+    return jnp.stack(seen, axis=-1) if seen else jnp.zeros((form.total, 0))

@@ -15,10 +15,17 @@ import numpy as np
 
 from simbench import ids
 from simbench.world.scenario import Scenario, family, quantile, recorded_paths
+from simbench.world.scenario_checks import COUNTS
 
 #: Futures over which a plan is valued where its worth depends on future shocks; twice that many
 #: are drawn: one set to find the optimum on, one to value every plan on.
 FUTURES = 64
+QUARTER = 13  #: weeks
+#: Tables of a file that make the world, and those that only change what is seen of it.
+TRUE = ("geo", "demand", "spend", "controls", "channels", "synergies", "kpi", "noise")
+SEEN = ("measure",)
+#: Kind of a competitor -> law of its weekly innovations.
+COMPETITOR_LAWS = {"shocks": "uniform", "share-of-voice": "normal"}
 
 
 class ChannelForm(NamedTuple):
@@ -28,6 +35,7 @@ class ChannelForm(NamedTuple):
     rule: str
     follows: tuple[int, ...]  #: positions of the channels a bought one captures demand from
     window: int  #: weeks of KPI a chasing rule looks at
+    averaged: int  #: weeks of KPI a share of sales is taken of
     carry_over: str
     length: int
     normalised: bool
@@ -35,6 +43,16 @@ class ChannelForm(NamedTuple):
     scaled_by: str
     settles_first: bool  #: saturation before carry-over
     by_roas: bool  #: effect scale solved from a ROAS, not given
+    effectiveness: str = ""  #: how the effect changes over time
+    fading: bool = False  #: a shift that ends
+    priced: bool = False  #: contacts change their price
+    seasonal: bool = False  #: spend goes with the season of demand
+    cycles: bool = False  #: and with the budget cycle
+    anticipates: bool = False  #: and with promotions to come
+    starts: bool = False  #: and not before a week
+    steps: tuple[tuple[str, bool], ...] = ()  #: and changes by steps: name, whether it ends
+    reactions: tuple[str, ...] = ()  #: rules that look at the KPI: "chasing", "quarterly", "of-sales"
+    national_only: bool = False  #: one lever, by population
 
     @property
     def bought(self) -> bool:
@@ -57,11 +75,19 @@ class Form(NamedTuple):
     order: int
     shock: bool
     events: tuple[str, ...]
+    breaks: tuple[tuple[str, str], ...]  #: (name, kind) each
+    competitors: tuple[tuple[str, str], ...]  #: (name, kind) each
+    promotions: bool
     controls: tuple[str, ...]
+    hidden: tuple[str, ...]  #: controls, competitors, events (and "promotion") that analysts do not see
     channels: tuple[ChannelForm, ...]
     noise: str
     multiplicative: bool
-    noise_by: str  #: "share", "r_squared" or "sd"
+    power: bool  #: the noise's size follows the mean
+    noise_by: str  #: "share", "r_squared" or "sd"; "" where the law says it
+    synergies: tuple[tuple[str, int, int], ...] = ()  #: name and both channels
+    tiers: tuple[tuple[str, int, bool], ...] = ()  #: name, geos, whether it is launched later
+    cycle: bool = False
 
     @property
     def future(self) -> int:
@@ -81,17 +107,33 @@ class Form(NamedTuple):
     @property
     def feedback(self) -> bool:
         """The advertiser's rules look at the KPI."""
-        return any(channel.rule == "demand-chasing" for channel in self.channels)
+        return any(channel.reactions for channel in self.channels)
 
     @property
     def buys(self) -> bool:
-        """Some channel's spend follows demand: channels interact."""
+        """Some channel's spend follows demand."""
         return any(channel.bought for channel in self.channels)
+
+    @property
+    def interacts(self) -> bool:
+        """What one channel brings depends on what others do."""
+        return self.buys or bool(self.synergies)
+
+    @property
+    def walks(self) -> tuple[bool, ...]:
+        """Channels whose effect walks at random."""
+        return tuple(channel.effectiveness == "random-walk" for channel in self.channels)
+
+    @property
+    def walk_streams(self) -> tuple[str, ...]:
+        """Streams of those walks."""
+        return tuple(f"effectiveness.{c.name}" for c in self.channels if c.effectiveness == "random-walk")
 
     @property
     def memory(self) -> int:
         """Weeks of KPI the rules remember."""
-        return max([channel.window for channel in self.channels] + [1])
+        quarters = any("quarterly" in channel.reactions for channel in self.channels)
+        return max([3 * QUARTER - 1 if quarters else 1, *(max(c.window, c.averaged) for c in self.channels)])
 
     @property
     def stochastic(self) -> bool:
@@ -99,16 +141,32 @@ class Form(NamedTuple):
         return self.buys
 
     @property
-    def demand_streams(self) -> tuple[str, ...]:
-        """Streams of the demand that nobody foresees."""
-        return ("demand.trend",) * (self.trend == "random-walk") + ("demand.shock",) * self.shock
+    def columns(self) -> tuple[str, ...]:
+        """Control columns that analysts see, in order."""
+        promotion = ("promotion",) if self.promotions else ()
+        every = (*self.controls, *(name for name, _ in self.competitors), *promotion, *self.events)
+        return tuple(name for name in every if name not in self.hidden)
 
     @property
-    def future_streams(self) -> tuple[str, ...]:
-        """Streams that are drawn anew in coupled futures."""
+    def demand_streams(self) -> dict[str, str]:
+        """Streams of the demand that nobody foresees, and their laws: what is seen is told ahead."""
+        streams = {"demand.trend": "normal"} if self.trend == "random-walk" else {}
+        if self.shock:
+            streams["demand.shock"] = "normal"
+        hidden = ((name, kind) for name, kind in self.competitors if name in self.hidden)
+        return streams | {f"demand.competitors.{name}": COMPETITOR_LAWS[kind] for name, kind in hidden}
+
+    @property
+    def future_streams(self) -> dict[str, str]:
+        """Streams that are drawn anew in coupled futures, and their laws."""
         if not self.stochastic:
-            return ()
-        return (*self.demand_streams, *(f"spend.{channel.name}" for channel in self.channels if channel.bought))
+            return {}
+        return self.demand_streams | {f"spend.{channel.name}": "normal" for channel in self.channels if channel.bought}
+
+    @property
+    def fresh_streams(self) -> dict[str, str]:
+        """Streams of all weekly paths that nobody foresees, and their laws; the noise apart."""
+        return self.demand_streams | {f"controls.{name}": "normal" for name in self.controls if name in self.hidden}
 
 
 def form_of(scenario: Scenario) -> Form:
@@ -126,6 +184,7 @@ def form_of(scenario: Scenario) -> Form:
             rule=spend.rule,
             follows=() if not bought else set_channels if follows is None else tuple(names.index(f) for f in follows),
             window=int(getattr(spend, "window", 1)),
+            averaged=int(getattr(getattr(spend, "of_sales", None), "window", 1)),
             carry_over=carry_over.kind,
             length=1 if carry_over.kind == "none" else int(carry_over.length),
             normalised=carry_over.normalised,
@@ -133,19 +192,51 @@ def form_of(scenario: Scenario) -> Form:
             scaled_by=channel.saturation.scaled_by,
             settles_first=channel.order == "saturation-first",
             by_roas=channel.roas is not None,
+            effectiveness="" if channel.effectiveness is None else channel.effectiveness.kind,
+            fading=getattr(channel.effectiveness, "weeks", None) is not None,
+            priced=channel.price is not None,
+            seasonal=getattr(spend, "season", 0.0) != 0.0,
+            cycles=getattr(spend, "cycle", 0.0) != 0.0,
+            anticipates=getattr(spend, "anticipation", 0.0) != 0.0,
+            starts=getattr(spend, "from_week", None) is not None,
+            steps=tuple((step.name, step.weeks is not None) for step in getattr(spend, "steps", ())),
+            reactions=reactions_of(spend),
+            national_only=channel.national_only,
         )
 
     season = demand.season
     order = season.order if season.kind == "random" else len(season.cosine) if season.kind == "fixed" else 0
-    by = next(key for key in ("share", "r_squared", "sd") if getattr(scenario.noise, key) is not None)
+    noise = scenario.noise
+    by = next((key for key in ("share", "r_squared", "sd") if getattr(noise, key, None) is not None), "")
+    maybe_seen = (*scenario.controls, *demand.competitors, *demand.events)
+    hidden = tuple(entry.name for entry in maybe_seen if not entry.seen)
+    if demand.promotions is not None and not demand.promotions.seen:
+        hidden += ("promotion",)
     return Form(
         pre=time.pre_history, weeks=time.weeks, holdout=time.holdout, horizon=time.horizon, tail=time.tail,
         geos=scenario.geo.count, trend=demand.trend.kind, knots=len(getattr(demand.trend, "knots", ())),
         season=season.kind, order=order, shock=demand.shock is not None,
-        events=tuple(event.name for event in demand.events), controls=tuple(c.name for c in scenario.controls),
+        events=tuple(event.name for event in demand.events),
+        breaks=tuple((each.name, each.kind) for each in demand.breaks),
+        competitors=tuple((each.name, each.kind) for each in demand.competitors),
+        promotions=demand.promotions is not None, controls=tuple(c.name for c in scenario.controls), hidden=hidden,
         channels=tuple(channel_form(channel) for channel in scenario.channels),
-        noise=scenario.noise.kind, multiplicative=scenario.noise.multiplicative, noise_by=by,
+        noise=noise.kind, multiplicative=getattr(noise, "multiplicative", False),
+        power=getattr(noise, "power", 0.0) != 0.0, noise_by=by,
+        synergies=tuple((s.name, names.index(s.channels[0]), names.index(s.channels[1])) for s in scenario.synergies),
+        tiers=tuple((tier.name, tier.geos, tier.launch is not None) for tier in scenario.geo.tiers),
+        cycle=scenario.spend.cycle is not None,
     )  # fmt: skip
+
+
+def reactions_of(spend: Any) -> tuple[str, ...]:
+    """Rules of a channel that look at the KPI, in the order of their factors."""
+    given = {
+        "chasing": spend.rule == "demand-chasing",
+        "quarterly": getattr(spend, "quarterly", None) is not None,
+        "of-sales": getattr(spend, "of_sales", None) is not None,
+    }
+    return tuple(name for name, is_given in given.items() if is_given)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -162,11 +253,13 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(getattr(value, key), f"{path}.{key}" if path else key)
 
 
-def numbers_of(scenario: Scenario, replicates: Sequence[int], master: bytes) -> dict[str, np.ndarray]:
-    """Every number by key path, float64 [R]; distributions drawn each from its own stream."""
+def numbers_of(
+    scenario: Scenario, replicates: Sequence[int], master: bytes, parts: Sequence[str] = TRUE
+) -> dict[str, np.ndarray]:
+    """Every number of some tables by key path, float64 [R]; distributions drawn each from its own stream."""
     root = family(scenario)
     drawn = {}
-    for part in ("geo", "demand", "spend", "controls", "channels", "kpi", "noise"):
+    for part in parts:
         for path, number in leaves(getattr(scenario, part), part):
             if hasattr(number, "dist"):
                 u = [ids.uniform(ids.stream_bytes(master, root, r, f"parameter:{path}")) for r in replicates]
@@ -186,21 +279,27 @@ def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
         streams["demand.trend"] = ("normal", path)
     if form.shock:
         streams["demand.shock"] = ("normal", path)
+    streams |= {f"demand.competitors.{name}": (COMPETITOR_LAWS[kind], path) for name, kind in form.competitors}
+    if form.promotions:
+        streams["demand.promotions"] = ("uniform", (form.total, 2))
     streams |= {f"controls.{name}": ("normal", path) for name in form.controls}
     for channel in form.channels:
         if channel.rule != "recorded":
-            streams[f"spend.{channel.name}"] = ("uniform" if channel.rule == "correlated" else "phase", path)
+            streams[f"spend.{channel.name}"] = ("uniform" if channel.rule == "correlated" else "normal", path)
+    if form.cycle:
+        streams["cycle"] = ("normal", path)
+    streams |= {name: ("normal", path) for name in form.walk_streams}
     if form.geos > 1:
         streams["geo"] = ("normal", (2 * form.geos,))
         streams |= {f"geo.{channel.name}": ("normal", (2 * form.geos,)) for channel in form.channels}
     streams["noise"] = (noise_law(form), (form.total, form.geos))
-    streams |= {f"future.{name}": ("normal", (2 * FUTURES, form.future)) for name in form.future_streams}
+    streams |= {f"future.{name}": (law, (2 * FUTURES, form.future)) for name, law in form.future_streams.items()}
     return streams
 
 
 def noise_law(form: Form) -> str:
-    """Law of the KPI noise's innovations."""
-    return "student-t" if form.noise == "student-t" else "normal"
+    """Law of the KPI noise's innovations; a count is its law's quantile at a uniform number."""
+    return "uniform" if form.noise in COUNTS else "student-t" if form.noise == "student-t" else "normal"
 
 
 def drawn_from(generator: np.random.Generator, law: str, shape: tuple[int, ...], df: float | None) -> np.ndarray:
@@ -222,11 +321,11 @@ def innovations_of(
         phases = np.empty(len(replicates))
         for i, replicate in enumerate(replicates):
             generator = ids.generator(ids.stream_bytes(master, root, replicate, stream))
-            if law in ("phase", "uniform"):
+            if stream.startswith("spend."):
                 phases[i] = generator.random()
             block[i] = drawn_from(generator, law, shape, None if df is None else df[i])
         out[stream] = block
-        if law in ("phase", "uniform"):
+        if stream.startswith("spend."):
             out[f"phase.{stream.removeprefix('spend.')}"] = phases
     return out
 
@@ -238,9 +337,10 @@ def fresh_innovations(
 
     `keys`: one random stream a replicate, known to the world alone.
     """
-    weeks = (draws, form.holdout)
-    streams = {name: ("normal", weeks) for name in form.demand_streams}
-    streams["noise"] = (noise_law(form), (*weeks, form.geos))  # type: ignore[assignment]
+    weeks: tuple[int, ...] = (draws, form.holdout)
+    streams = {name: (law, weeks) for name, law in form.fresh_streams.items()}
+    streams |= {name: ("normal", weeks) for name in form.walk_streams}
+    streams["noise"] = (noise_law(form), (*weeks, form.geos))
 
     def block(stream: str, law: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.stack([

@@ -19,7 +19,7 @@ from simbench.estimands import answer, answer_additive, late_effect, within
 from simbench.records import Answers, Context, Questions, Reading
 from simbench.world.base import State, World, edited, rollout
 from simbench.world.forms import Form
-from simbench.world.panel import world_of
+from simbench.world.panel import expected, world_of
 
 Array = Any
 
@@ -140,6 +140,7 @@ def history_program(form: Form) -> Callable[..., tuple[Answers, Reading, Reading
     shape = (periods, form.geos, len(form.channels))
 
     def run(state: State, lever: Array, questions: Questions, context: Context, origin: Array) -> Any:
+        state = expected(form, state, form.pre + origin)
         factual = jnp.concatenate([lever, jnp.zeros((form.future, *lever.shape[1:]))])
         if world.effects is not None:
             effects = world.effects(state, form.pre + jnp.arange(periods))

@@ -11,13 +11,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from simbench.transforms import by_kind, carry, kernel, pick, saturate, steepest_at
-from simbench.world.base import Noise
+from simbench.transforms import YEAR, by_kind, carry, kernel, pick, saturate, steepest_at
+from simbench.world import demand
+from simbench.world.base import Noise, under
 from simbench.world.forms import ChannelForm, Form
-from simbench.world.spend import lognormal, under
+from simbench.world.spend import between, lognormal
 
 Array = Any
+#: Names of the two numbers that a curve takes.
+FIRST, SECOND = ("half_at", "contact_at"), ("slope", "exponent", "far", "frequency")
 
 
 class Media(NamedTuple):
@@ -29,8 +33,12 @@ class Media(NamedTuple):
     slope: Array  #: [C]
     beta: Array  #: [C] KPI units a week at saturation 1, national
     spread: Array  #: [G, C] geo share of beta
+    share: Array  #: [G] of the population
     halo: Array  #: [C]
     wish: Array  #: [P+N, G, C] demand of bought channels with nothing to follow
+    path: Array | None  #: [P+N, C] effectiveness; None where it never changes
+    rate: Array | None  #: [P+N, C] contacts for a unit of money; None where their price never changes
+    synergy: Array | None  #: [S] strengths
 
 
 class Stage(NamedTuple):
@@ -66,6 +74,56 @@ def stages(form: Form) -> tuple[Stage, ...]:
         ready |= set(free)
         waiting = [i for i in waiting if i not in free]
     return tuple(out)
+
+
+def effectiveness(form: Form, noise: Noise) -> Array | None:
+    """Factor of each channel's effect [P+N, C]; None where it never changes."""
+    t = noise.given["t"]
+
+    def column(channel: ChannelForm) -> Array:
+        number = under(noise.numbers, f"channels.{channel.name}.effectiveness.")
+        if channel.effectiveness == "decay":
+            return (1.0 - number["per_year"]) ** (t / YEAR)
+        if channel.effectiveness == "shift":
+            during = between(t, number["week"], number["weeks"] if channel.fading else None)
+            return jnp.where(during, number["factor"], 1.0)
+        if channel.effectiveness == "wear-out":
+            return 0.5 ** (jnp.mod(t, number["refresh"]) / number["half_life"])
+        if channel.effectiveness == "random-walk":
+            walk = number["sd"] * jnp.cumsum(noise.innovations[f"effectiveness.{channel.name}"])
+            return jnp.exp(walk - walk[form.pre] - number["sd"] ** 2 * jnp.abs(t) / 2)
+        return jnp.ones_like(t)
+
+    changes = any(channel.effectiveness for channel in form.channels)
+    return jnp.stack([column(channel) for channel in form.channels], axis=-1) if changes else None
+
+
+def contacts(form: Form, noise: Noise) -> Array | None:
+    """What a unit of money buys of each channel [P+N, C]; None where prices never change."""
+    t = noise.given["t"]
+
+    def column(channel: ChannelForm) -> Array:
+        if not channel.priced:
+            return jnp.ones_like(t)
+        number = under(noise.numbers, f"channels.{channel.name}.price.")
+        return (1.0 + number["per_year"]) ** (-t / YEAR) * demand.season(form, noise) ** -number["season"]
+
+    priced = any(channel.priced for channel in form.channels)
+    return jnp.stack([column(channel) for channel in form.channels], axis=-1) if priced else None
+
+
+def foreseen(form: Form, media: Media, week: Array) -> Media:
+    """Media as expected from a position on: an effect that walks at random stays where it was the week before."""
+    if not any(form.walks):
+        return media
+    path: Array = media.path
+    later = jnp.arange(path.shape[0])[:, None] >= week
+    return media._replace(path=jnp.where(later & np.array(form.walks), path[week - 1], path))
+
+
+def in_weeks(x: Array | None, weeks: Array, channels: tuple[int, ...]) -> Array:
+    """Rows [n, 1, c] of a path [P+N, C], to go with [..., n, G, c]; 1 where there is none."""
+    return 1.0 if x is None else pick(x[weeks], channels)[:, None, :]
 
 
 def curve(form: Form, media: Media, channels: tuple[int, ...], v: Array) -> Array:
@@ -121,7 +179,7 @@ def respond(
         Where the flag is set, demand of bought channels is this one; else it follows the
         contributions of this stretch.
     known : array [n, G, C], optional
-        Contributions of set channels, where the caller has them already (and wants no `entering`).
+        What set channels bring at effect scale 1, where the caller has it already (and wants no `entering`).
 
     Returns
     -------
@@ -129,6 +187,7 @@ def respond(
         `entering` is what enters the kernels: what :func:`remember` keeps.
     """
     contribution: dict[int, Array] = {}
+    unit: dict[int, Array] = {}
     paid: dict[int, Array] = {}
     wanted: dict[int, Array] = {}
     inputs: dict[int, Array] = {}
@@ -145,45 +204,54 @@ def respond(
             spent = jnp.where(spent < wanted[c][..., None], spent, wanted[c][..., None])
         if known is not None and not stage.bought:
             for i, c in enumerate(columns):
-                contribution[c], paid[c], inputs[c], wanted[c] = (
-                    known[..., c],
-                    spent[..., i],
-                    spent[..., i],
-                    jnp.zeros_like(organic),
-                )
+                unit[c], paid[c], inputs[c] = known[..., c], spent[..., i], spent[..., i]
+                contribution[c], wanted[c] = media.beta[c] * unit[c], jnp.zeros_like(organic)
             continue
         weights, before, scale = (pick(part, columns) for part in (media.weights, memory, media.scale))
+        bought, factor = (in_weeks(x, weeks, columns) for x in (media.rate, media.path))
         if stage.settles_first:
-            entering = curve(form, media, columns, spent / scale)
+            entering = factor * curve(form, media, columns, bought * spent / scale)
             effect = carry(weights, before, entering)
         else:
-            entering = spent
-            effect = curve(form, media, columns, carry(weights, before, entering) / scale)
-        effect = pick(media.beta, columns) * pick(media.spread, columns) * effect
+            entering = bought * spent
+            effect = factor * curve(form, media, columns, carry(weights, before, entering) / scale)
+        effect = pick(media.spread, columns) * effect
         for i, c in enumerate(columns):
-            contribution[c], paid[c], inputs[c] = effect[..., i], spent[..., i], entering[..., i]
+            unit[c], paid[c], inputs[c] = effect[..., i], spent[..., i], entering[..., i]
+            contribution[c] = media.beta[c] * unit[c]
             wanted.setdefault(c, jnp.zeros_like(effect[..., i]))
+    for i, (_, a, b) in enumerate(form.synergies):
+        together = joint(media, i, a, b, unit[a] * unit[b])
+        contribution[a], contribution[b] = contribution[a] + together, contribution[b] + together
     order = range(len(form.channels))
     stack = lambda parts: jnp.stack([parts[c] for c in order], axis=-1)  # noqa: E731
     return stack(contribution), stack(paid), stack(wanted), stack(inputs)
 
 
+def joint(media: Media, synergy: int, a: int, b: int, product: Array) -> Array:
+    """Half of what two channels bring by going together, from the product of both effects at scale 1 [n, G]."""
+    strength: Array = media.synergy
+    size = strength[synergy] * jnp.sqrt(jnp.abs(media.beta[a] * media.beta[b]))
+    return 0.5 * size * product / media.share
+
+
 def media_of(
-    form: Form, noise: Noise, plan: Array, index: Array, share: Array, allot: Array, effect: Array, organic: Array
+    form: Form, noise: Noise, lever: Array, index: Array, share: Array, allot: Array, effect: Array, organic: Array
 ) -> tuple[Media, tuple[Array, Array, Array, Array]]:
     """Numbers of the physics, effect scales solved on the planned path; and that path's response.
 
     Parameters
     ----------
-    plan : array [P+N, C]
-        Planned national levers.
+    lever : array [P+N, G, C]
+        Planned levers.
     index : array [P+N]
         Demand index q.
     share : array [G]; allot, effect : arrays [G, C]
     organic : array [P+N, G]
     """
     panel = slice(form.pre, form.pre + form.weeks)
-    wish, one = wishes(form, noise, index, allot), jnp.ones(())
+    wish, one, plan = wishes(form, noise, index, allot), jnp.ones(()), lever.sum(axis=1)
+    path, rate = effectiveness(form, noise), contacts(form, noise)
 
     def column(c: int, channel: ChannelForm) -> tuple[Array, ...]:
         number = under(noise.numbers, f"channels.{channel.name}.")
@@ -195,17 +263,24 @@ def media_of(
             pad=form.lags,
         )
         spent = jnp.minimum(plan[:, c], wish[..., c].sum(axis=-1)) if channel.bought else plan[:, c]
-        slope = number.get("saturation.slope", number.get("saturation.exponent", one))
-        scale, half_at = typical(channel, spent[panel]), number.get("saturation.half_at", one)
+        slope, half_at = (
+            next((number[f"saturation.{key}"] for key in keys if f"saturation.{key}" in number), one)
+            for keys in (SECOND, FIRST)
+        )
+        scale = typical(channel, (spent if rate is None else spent * rate[:, c])[panel])
         return weights, scale, half_at, slope, number.get("effect", one), number.get("spend.halo", 0.0 * one)
 
     weights, scale, half_at, slope, beta, halo = (
         jnp.stack(parts, axis=-1)
         for parts in zip(*(column(c, channel) for c, channel in enumerate(form.channels)), strict=True)
     )
-    media = Media(weights, scale * share[:, None], half_at, slope, beta, effect * share[:, None], halo, wish)
-    lever, empty, weeks = allot * plan[:, None, :], jnp.zeros((form.lags - 1, *allot.shape)), jnp.arange(form.total)
-    if form.buys:
+    synergy = jnp.stack([noise.numbers[f"synergies.{name}.strength"] for name, *_ in form.synergies] or [one])
+    media = Media(
+        weights, scale * share[:, None], half_at, slope, beta, effect * share[:, None], share, halo, wish, path, rate,
+        synergy if form.synergies else None,
+    )  # fmt: skip
+    empty, weeks = jnp.zeros((form.lags - 1, *allot.shape)), jnp.arange(form.total)
+    if form.interacts:
         media = media._replace(beta=settled_beta(form, noise, media, lever, organic))
         return media, respond(form, media, empty, lever, weeks, organic)
     contribution, *rest = respond(form, media, empty, lever, weeks, organic)
@@ -260,7 +335,8 @@ def roas_factor(form: Form, noise: Noise, media: Media, contribution: Array, lev
             return jnp.zeros(len(form.channels))
         memory = jnp.concatenate([jnp.zeros((lags, *entering.shape[1:])), entering[:at]])[at:]
         silent = jnp.zeros((weeks, *entering.shape[1:]))
-        return respond(form, media, memory, silent, jnp.arange(weeks), jnp.ones(silent.shape[:2]))[0].sum((0, 1))
+        weeks_after = at + jnp.arange(weeks)
+        return respond(form, media, memory, silent, weeks_after, jnp.ones(silent.shape[:2]))[0].sum((0, 1))
 
     effect = (
         contribution[start:stop].sum((0, 1))
@@ -271,7 +347,7 @@ def roas_factor(form: Form, noise: Noise, media: Media, contribution: Array, lev
 
 
 def settled_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: Array) -> Array:
-    """Effect scales [C] of a world with bought channels, jointly by fixed point.
+    """Effect scales [C] of a world whose channels interact, jointly by fixed point.
 
     Leave-one-out, decision-held, over the panel and its tail: a channel that brings search
     demand is credited with what search then sells.
@@ -283,14 +359,16 @@ def settled_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: 
     counted = ((t >= 0) & (t < form.weeks + form.tail))[:, None, None]
     empty, weeks = jnp.zeros((form.lags - 1, *lever.shape[1:])), jnp.arange(form.total)
 
+    apart = form._replace(synergies=())
+
     def own(arm: Array) -> Array:  # set channels at effect scale 1: no need to repeat them every round
-        return respond(form, media._replace(beta=jnp.ones(count)), empty, arm, weeks, organic)[0]
+        return respond(apart, media._replace(beta=jnp.ones(count)), empty, arm, weeks, organic)[0]
 
     unit, without = own(factual), own(factual * jnp.where(panel, 0.0, 1.0)[:, None, None])
 
     def brought(beta: Array, keep: Array) -> tuple[Array, Array]:
         scaled, arm = media._replace(beta=beta), factual * keep[:, None, :]
-        known = beta * jnp.where(keep.min(axis=0) > 0, unit, without)
+        known = jnp.where(keep.min(axis=0) > 0, unit, without)
         contribution, paid, *_ = respond(form, scaled, empty, arm, weeks, organic, known=known)
         return jnp.where(counted, contribution, 0.0).sum(), jnp.where(panel[:, None, None], paid, 0.0).sum((0, 1))
 
@@ -306,4 +384,6 @@ def settled_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: 
 
     if not any(channel.by_roas for channel in form.channels):
         return media.beta
-    return jax.lax.while_loop(unsettled, settle, (media.beta, jnp.ones(()), jnp.zeros((), jnp.int32)))[0]
+    beta, change, _ = jax.lax.while_loop(unsettled, settle, (media.beta, jnp.ones(()), jnp.zeros((), jnp.int32)))
+    # channels that hinder each other too much: no scales give such returns, and the world is refused
+    return jnp.where(change > 1e-9, jnp.nan, beta)

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from simbench.estimands import Effects
-from simbench.transforms import autoregressive, carry, remember
+from simbench.transforms import carry, remember
 from simbench.world import demand, spend
-from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain
+from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain, under
 from simbench.world.forms import Form
-from simbench.world.media import Media, late_curve, media_of, respond, wishes
-from simbench.world.spend import under
+from simbench.world.kpi import kpi_mechanism, noise_path
+from simbench.world.media import Media, effectiveness, foreseen, late_curve, media_of, respond, wishes
 
 Array = Any
 Told = Mapping[str, Array]
@@ -36,11 +36,13 @@ def geography(form: Form) -> Mechanism:
         if geos == 1:
             one = {"share": jnp.ones(1), "population": jnp.full(1, 1e6), "level": jnp.ones(1)}
             return {}, {**one, "allot": jnp.ones((1, channels)), "effect": jnp.ones((1, channels))}
+        apart = np.array([not channel.national_only for channel in form.channels])
         e, number = noise.innovations["geo"], under(noise.numbers, "geo.")
         people = jnp.exp(number["population_sd"] * e[:geos])
         share = people / people.sum()
         own = [noise.innovations[f"geo.{channel.name}"] for channel in form.channels]
         allot = jnp.stack([share * jnp.exp(number["spend_sd"] * o[:geos]) for o in own], axis=-1)
+        allot = jnp.where(apart, allot, share[:, None])
         effect = jnp.stack([spread(o[geos:], number["effect_sd"]) for o in own], axis=-1)
         level = spread(e[geos:], number["level_sd"])
         return {}, {
@@ -56,11 +58,14 @@ def demand_mechanism(form: Form) -> Mechanism:
 
     def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
         index = demand.demand_index(form, noise)
-        values, effect = demand.controls(form, noise)
+        paths, effect = demand.controls(form, noise)
         level = noise.numbers["demand.level"]
         organic = told["share"] * told["level"] * level * index[:, None]
         slot = {"base": organic + told["share"] * effect[:, None], "organic": organic, "level": told["level"] * level}
-        return slot, {"index": index, "organic": organic, "base": slot["base"], "controls": values}
+        return slot, {
+            "index": index, "organic": organic, "base": slot["base"],
+            "controls": demand.columns(form, noise, paths),
+        }  # fmt: skip
 
     def step(slot: dict[str, Array], signals: Told) -> tuple[dict[str, Array], Told]:
         weeks = signals["weeks"]
@@ -74,10 +79,12 @@ def spend_mechanism(form: Form) -> Mechanism:
 
     def init(noise: Noise, told: Told) -> tuple[dict[str, Any], Told]:
         national = spend.planned(form, noise)
-        chasing = [channel.name for channel in form.channels if channel.rule == "demand-chasing"]
-        rules = {name: under(noise.numbers, f"channels.{name}.spend.") for name in chasing}
+        reacting = [channel.name for channel in form.channels if channel.reactions]
+        rules = {name: under(noise.numbers, f"channels.{name}.spend.") for name in reacting}
         path = told["allot"] * national[:, None, :]
-        return rules, {"plan": national, "planned": path}
+        if form.tiers:
+            path = path * spend.launched(form, noise)[..., None]
+        return rules, {"planned": path}
 
     return Mechanism("spend", init, lambda slot, signals: (slot, {}))
 
@@ -86,7 +93,7 @@ def media_mechanism(form: Form) -> Mechanism:
     """What levers buy and bring."""
 
     def init(noise: Noise, told: Told) -> tuple[dict[str, Any], Told]:
-        parts = (told[key] for key in ("plan", "index", "share", "allot", "effect", "organic"))
+        parts = (told[key] for key in ("planned", "index", "share", "allot", "effect", "organic"))
         media, planned = media_of(form, noise, *parts)
         memory = jnp.zeros((form.lags - 1, form.geos, len(form.channels)))
         return {"media": media, "memory": memory}, {"planned_media": planned}
@@ -109,44 +116,6 @@ def media_mechanism(form: Form) -> Mechanism:
     )
 
 
-def noise_path(form: Form, noise: Noise) -> Array:
-    """Standardised KPI noise [P+N, G]."""
-    eta = noise.innovations["noise"]
-    return autoregressive(eta, noise.numbers["noise.rho"]) if form.noise == "ar1" else eta
-
-
-def kpi_mechanism(form: Form) -> Mechanism:
-    """Mean and observed KPI; remembers what the rules look at."""
-
-    def init(noise: Noise, told: Told) -> tuple[dict[str, Array], Told]:
-        planned = (told["base"] + told["planned_media"][0].sum(axis=-1)).sum(axis=-1)[form.pre : form.pre + form.weeks]
-        reference, size = planned.mean(), noise.numbers[f"noise.{form.noise_by}"]
-        if form.noise_by == "share":
-            sd = size * reference
-        elif form.noise_by == "r_squared":
-            sd = jnp.sqrt(planned.var() * (1.0 - size) / size)
-        else:
-            sd = size
-        spread = jnp.sqrt((told["share"] ** 2).sum())
-        slot = {
-            "sd": sd, "eta": noise_path(form, noise), "share": told["share"], "relative": sd / reference / spread,
-            "recent": jnp.full(form.memory, reference), "reference": reference,
-        }  # fmt: skip
-        return slot, {}
-
-    def step(slot: dict[str, Array], signals: Told) -> tuple[dict[str, Array], Told]:
-        mean = signals["base"] + signals["contribution"].sum(axis=-1)
-        eta = slot["eta"][signals["weeks"]]
-        if form.multiplicative:
-            kpi = mean * jnp.exp(slot["relative"] * eta - slot["relative"] ** 2 / 2)
-        else:
-            kpi = mean + slot["sd"] * jnp.sqrt(slot["share"]) * eta
-        recent = jnp.concatenate([slot["recent"], kpi.sum(axis=-1)])[-form.memory :]
-        return {**slot, "recent": recent}, {"mean": mean, "kpi": kpi}
-
-    return Mechanism("kpi", init, step, needs=("base", "contribution"), gives=("mean", "kpi"))
-
-
 @lru_cache(maxsize=256)
 def world_of(form: Form) -> World:
     """The world of a form. Numbers live in State, so all worlds of a form share its programs."""
@@ -166,13 +135,14 @@ def world_of(form: Form) -> World:
         return after, jax.tree.map(lambda x: x[0], week)
 
     def seen(state: State) -> Seen:
-        return Seen(state["week"], state["told"]["planned"], state["kpi"]["recent"], state["spend"])
+        kpi, week = state["kpi"], state["week"]
+        return Seen(week, state["told"]["planned"], kpi["recent"], state["spend"], week - form.pre, kpi["reference"])
 
     def plan(seen_: Seen) -> Array:
         lever = seen_.planned[seen_.week]
         return lever * spend.reaction(form, seen_.rules, seen_) if form.feedback else lever
 
-    return World(init, plan, step, stretch, seen, None if form.buys else effects_of(form))
+    return World(init, plan, step, stretch, seen, None if form.interacts else effects_of(form))
 
 
 def undisturbed(form: Form, state: State, weeks: int) -> Observation:
@@ -227,16 +197,26 @@ def redrawn(form: Form, state: State, noise: Noise, new: Mapping[str, Array]) ->
     for name, rows in new.items():
         again[name] = jax.lax.dynamic_update_slice_in_dim(jnp.asarray(again[name]), rows, state["week"], axis=0)
     noise = noise._replace(innovations=again)
-    index = demand.demand_index(form, noise)
-    organic = state["told"]["share"] * state["demand"]["level"] * index[:, None]
-    base = organic + state["demand"]["base"] - state["demand"]["organic"]
+    index, share = demand.demand_index(form, noise), state["told"]["share"]
+    organic = share * state["demand"]["level"] * index[:, None]
+    base = organic + share * demand.controls(form, noise)[1][:, None]
     media: Media = state["media"]["media"]
     return {
         **state,
         "demand": {**state["demand"], "organic": organic, "base": base},
-        "media": {**state["media"], "media": media._replace(wish=wishes(form, noise, index, state["told"]["allot"]))},
+        "media": {
+            **state["media"],
+            "media": media._replace(
+                wish=wishes(form, noise, index, state["told"]["allot"]), path=effectiveness(form, noise)
+            ),
+        },
         "kpi": {**state["kpi"], "eta": noise_path(form, noise)},
     }
+
+
+def expected(form: Form, state: State, week: Array) -> State:
+    """The same world, with what walks at random and changes what money brings as expected from a position on."""
+    return {**state, "media": {**state["media"], "media": foreseen(form, state["media"]["media"], week)}}
 
 
 def effects_of(form: Form) -> Any:
@@ -259,6 +239,7 @@ def effects_of(form: Form) -> Any:
             return jnp.where(first[:, None], jnp.moveaxis(carry(kernels, none, jnp.moveaxis(s, -1, -3)), -3, -1), s)
 
         base = state["demand"]["base"][weeks]
+        path, rate = (None if x is None else x[weeks].T[None] for x in (media.path, media.rate))
         if first.any():
             left = carry(kernels, memory, jnp.zeros((weeks.shape[0], *memory.shape[1:])))
             base = base + jnp.where(first, size * left, 0.0).sum(axis=-1)
@@ -266,6 +247,6 @@ def effects_of(form: Form) -> Any:
         def bent(v: Array) -> Array:
             return size[..., None] * late_curve(form, media, channels, v / media.scale[..., None])
 
-        return Effects(base, before, bent, after)
+        return Effects(base, before, bent, after, path, rate=rate)
 
     return effects

@@ -28,7 +28,8 @@ __all__ = [
     "scenario_folder", "scenario_names", "suite_names",
 ]  # fmt: skip
 
-#: A mechanism whose formulas change gets a new number, and every scenario a new digest.
+#: A mechanism whose formulas change gets a new number, and every scenario a new digest. Steps of `measure`
+#: carry their own, which count where a file has such a step.
 VERSIONS = {"demand": 1, "spend": 1, "media": 1, "noise": 1, "geo": 1, "estimands": 1}
 
 PROSE = ("title", "summary", "source", "who_should_win", "unrealistic", "superseded_by")
@@ -381,7 +382,8 @@ def scenario_digest(scenario: Scenario) -> str:
     """
     spend = {name: ids.file_digest(path.astype("<f8").tobytes()) for name, path in recorded_paths(scenario).items()}
     table = scenario.model_dump(exclude_defaults=True, exclude_none=True, exclude=set(OWN))
-    return ids.digest({"scenario": table, "family": family(scenario), "recorded": spend, "versions": VERSIONS})
+    versions = VERSIONS | {f"measure.{step.kind}": step.version for step in scenario.measure}
+    return ids.digest({"scenario": table, "family": family(scenario), "recorded": spend, "versions": versions})
 
 
 def json_schema() -> dict[str, Any]:

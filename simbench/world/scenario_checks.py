@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,33 @@ if TYPE_CHECKING:
     from simbench.world.scenario_model import Scenario
 
 WEEKS_A_YEAR = 365.25 / 7
+COUNTS = ("poisson", "negative-binomial")
 
 
 def check(scenario: Scenario) -> None:
     """Raise a fault for the first thing that does not agree."""
     unique(scenario.controls, "controls")
     unique(scenario.channels, "channels")
-    for each in (_trend, _events, _correlation, _follows, _windows, _problems):
+    unique(scenario.synergies, "synergies")
+    unique(scenario.measure, "measure")
+    for each in CHECKS:
         each(scenario)
+
+
+def _columns(scenario: Scenario) -> None:
+    """Every control, competitor and event, and the promotions, may be a column: their names differ."""
+    demand = scenario.demand
+    taken = {} if demand.promotions is None else {"promotion": "the column of promotions"}
+    parts = (
+        ("controls", "a control", scenario.controls),
+        ("demand.competitors", "a competitor", demand.competitors),
+        ("demand.events", "an event", demand.events),
+    )
+    for key, what, entries in parts:
+        for name in (entry.name for entry in entries):
+            if name in taken:
+                raise fault(f"'{name}' is {taken[name]} too", "names must differ", f"{key}.{name}.name")
+            taken[name] = what
 
 
 def _trend(scenario: Scenario) -> None:
@@ -46,6 +66,13 @@ def _trend(scenario: Scenario) -> None:
         raise fault("the trend can reach zero demand", right, "demand.trend.per_year")
 
 
+def _season(scenario: Scenario) -> None:
+    season, weeks = scenario.demand.season, scenario.time.weeks
+    if season.kind != "none" and weeks < 52 and not season.part_of_a_year:
+        right = "52 weeks or more, or part_of_a_year = true: no model can tell such a season from a trend"
+        raise fault(f"{weeks} weeks show only a part of it", right, "demand.season.part_of_a_year")
+
+
 def _events(scenario: Scenario) -> None:
     time = scenario.time
     start = datetime.date.fromisoformat(time.start)
@@ -56,6 +83,25 @@ def _events(scenario: Scenario) -> None:
             if not first <= datetime.date.fromisoformat(date) <= last:
                 right = f"dates from {first} to {last}, or a longer [time]"
                 raise fault(f"'{date}' is outside the simulated weeks", right, f"demand.events.{event.name}.dates")
+
+
+def _breaks(scenario: Scenario) -> None:
+    first, end = -scenario.time.pre_history, scenario.time.weeks + scenario.time.future
+    for each in scenario.demand.breaks:
+        key = f"demand.breaks.{each.name}"
+        if lowest(each.week) < first or highest(each.week) > end - 1:
+            right = f"between {first} and {end - 1}, the simulated weeks"
+            raise fault("the break can lie outside", right, f"{key}.week")
+        left = end - highest(each.week)
+        if each.kind == "spell" and highest(each.weeks) > left:
+            right = f"at most {left:g}, or kind = 'level' for one that never ends"
+            raise fault("the spell can be longer than what is left", right, f"{key}.weeks")
+
+
+def _counts(scenario: Scenario) -> None:
+    if scenario.noise.kind in COUNTS and scenario.kpi.unit == "revenue":
+        right = "unit = 'conversions', and the value of one"
+        raise fault(f"noise.kind = '{scenario.noise.kind}' counts, and money is no count", right, "kpi.unit")
 
 
 def _correlation(scenario: Scenario) -> None:
@@ -77,6 +123,44 @@ def _correlation(scenario: Scenario) -> None:
     if scenario.time.weeks <= len(members):
         right = f"more than {len(members)}, the number of correlated channels"
         raise fault(f"{scenario.time.weeks} weeks are too few", right, "time.weeks")
+
+
+def _cycle(scenario: Scenario) -> None:
+    for channel in scenario.channels:
+        if getattr(channel.spend, "cycle", 0.0) != 0.0 and scenario.spend.cycle is None:
+            place = f"channels.{channel.name}.spend.cycle"
+            raise fault("there is no [spend.cycle]", "its rho and sd, or cycle = 0", place)
+
+
+def _tiers(scenario: Scenario) -> None:
+    for tier in scenario.geo.tiers:
+        if tier.launch is not None and not 0 <= tier.launch < scenario.time.weeks:
+            right = f"a week of the panel, 0 to {scenario.time.weeks - 1}"
+            raise fault(f"{tier.launch:g} is outside the data", right, f"geo.tiers.{tier.name}.launch")
+
+
+def _synergies(scenario: Scenario) -> None:
+    names = [channel.name for channel in scenario.channels]
+    for synergy in scenario.synergies:
+        key = f"synergies.{synergy.name}.channels"
+        _named(synergy.channels, names, key)
+        unbounded = [c.name for c in scenario.channels if c.name in synergy.channels and not c.saturation.ceiling]
+        if unbounded:
+            right = "channels whose saturation has a ceiling"
+            raise fault(f"'{unbounded[0]}' has a saturation without a ceiling", right, key)
+
+
+def _effectiveness(scenario: Scenario) -> None:
+    first, last = -scenario.time.pre_history, scenario.time.weeks + scenario.time.future - 1
+    for channel in scenario.channels:
+        model, key = channel.effectiveness, f"channels.{channel.name}.effectiveness"
+        if model is None:
+            continue
+        if model.kind == "random-walk" and channel.order == "saturation-first":
+            right = "order = 'carry-over-first': a walk acts in the week in which the effect arrives"
+            raise fault("'random-walk' of a channel that saturates first", right, f"{key}.kind")
+        if model.kind == "shift" and not first <= model.week <= last:
+            raise fault(f"{model.week:g} is outside the simulated weeks", f"{first} to {last}", f"{key}.week")
 
 
 def _follows(scenario: Scenario) -> None:
@@ -105,6 +189,22 @@ def _follows(scenario: Scenario) -> None:
         visit(name, ())
 
 
+def _measure(scenario: Scenario) -> None:
+    names, weeks = [channel.name for channel in scenario.channels], scenario.time.weeks
+    claiming: set[str] = set()
+    for step in scenario.measure:
+        key, channels = f"measure.{step.name}", getattr(step, "channels", None) or ()
+        _named(channels, names, f"{key}.channels")
+        for word, most in (("week", weeks - 1), ("count", weeks)):
+            if getattr(step, word, 0) > most:
+                raise fault(f"{getattr(step, word)} for {weeks} weeks of data", f"at most {most}", f"{key}.{word}")
+        if step.kind == "claims":
+            again = claiming.intersection(channels or names)
+            if again:
+                raise fault(f"'{min(again)}' claims in a step before", "every channel once", f"{key}.channels")
+            claiming.update(channels or names)
+
+
 def _windows(scenario: Scenario) -> None:
     weeks, questions = scenario.time.weeks, scenario.questions
     for start, stop in questions.windows or ():
@@ -127,9 +227,18 @@ def _problems(scenario: Scenario) -> None:
             right = f"a number: {', '.join(unbounded[:5])} has a saturation without a ceiling"
             raise fault("'none' leaves the best plan infinite", right, f"{key}.upper")
         for position, group in enumerate(problem.groups):
-            place = f"{key}.groups.{position}.channels"
-            for name in group.channels:
-                if name not in names:
-                    raise fault(f"'{name}' is no channel", nearest(name, names), place)
-                if group.channels.count(name) > 1:
-                    raise fault(f"'{name}' occurs twice", "every channel once", place)
+            _named(group.channels, names, f"{key}.groups.{position}.channels")
+
+
+def _named(channels: Sequence[str], names: Sequence[str], place: str) -> None:
+    for name in channels:
+        if name not in names:
+            raise fault(f"'{name}' is no channel", nearest(name, names), place)
+        if channels.count(name) > 1:
+            raise fault(f"'{name}' occurs twice", "every channel once", place)
+
+
+CHECKS = (
+    _columns, _trend, _events, _breaks, _counts, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness,
+    _measure, _windows, _problems, _season,
+)  # fmt: skip

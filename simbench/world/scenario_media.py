@@ -21,6 +21,7 @@ from simbench.world.scenario_numbers import (
     fault,
     highest,
     lowest,
+    unique,
 )
 from simbench.world.scenario_words import Kind, Name, Names
 
@@ -29,10 +30,45 @@ Weeks = Annotated[int, Field(ge=1, le=5000)]
 # --- spend: `weekly` is money a week while active, `cv` its coefficient of variation --------------
 
 
+class Step(Table):
+    """Money times `factor` from `week` on, for `weeks` weeks or for good; 0 is a channel gone dark."""
+
+    name: Name
+    week: Plain
+    weeks: PlainPositive | None = None
+    factor: NonNegative
+
+
+class Quarterly(Table):
+    """Money follows the growth of the last full quarter over the one before, for a quarter."""
+
+    strength: Real
+    low: NonNegative = 0.85
+    high: Positive = 1.2
+
+
+class OfSales(Table):
+    """Money is a fixed share of the mean KPI of the last `window` weeks."""
+
+    window: Annotated[int, Field(ge=1, le=520)] = 4
+
+
 class SetSpend(Table):
-    """The advertiser decides what is spent."""
+    """The advertiser decides what is spent; what changes a plan, whatever its rule (docs/worlds.md, 5)."""
 
     lever: Literal["set"] = "set"
+    season: Real = 0.0  #: power of the season of demand
+    cycle: Real = 0.0  #: power of the budget cycle that channels share
+    anticipation: Real = 0.0  #: change of the logarithm for every promotion week among the next three
+    from_week: Plain | None = None  #: no money before
+    steps: Annotated[tuple[Step, ...], Field(strict=False, max_length=20)] = ()
+    quarterly: Quarterly | None = None
+    of_sales: OfSales | None = None
+
+    @model_validator(mode="after")
+    def _steps(self) -> SetSpend:
+        unique(self.steps, "steps")
+        return self
 
 
 class AlwaysOn(SetSpend):
@@ -192,7 +228,17 @@ class Binomial(Kernel):
     retention: OpenFraction
 
 
-CarryOver = Annotated[NoCarryOver | Geometric | Delayed | Weibull | Binomial, Field(discriminator="kind")]
+class BrandStock(Kernel):
+    """A quick fade, and a `slow_share` of the effect that builds a brand and fades with a long half-life."""
+
+    kind: Literal["brand-stock"]
+    length: Annotated[int, Field(ge=1, le=520)] = 156  #: weeks
+    retention: Fraction
+    slow_share: OpenFraction
+    slow_half_life: Positive  #: weeks
+
+
+CarryOver = Annotated[NoCarryOver | Geometric | Delayed | Weibull | Binomial | BrandStock, Field(discriminator="kind")]
 
 # --- saturation: `half_at` is in units of the input scale ------------------------------------------
 
@@ -235,6 +281,22 @@ class Log(Curve):
     half_at: Positive
 
 
+class Segments(Curve):
+    """Two segments of customers, equally large: one half convinced at `half_at`, the other at `far` times that."""
+
+    kind: Literal["segments"]
+    half_at: Positive
+    far: Annotated[Value, Within("[1, inf)")]
+
+
+class ReachFrequency(Curve):
+    """Reach times the response to frequency: one contact a person at `contact_at`, half respond at `frequency`."""
+
+    kind: Literal["reach-frequency"]
+    contact_at: Positive
+    frequency: Positive
+
+
 class NoSaturation(Curve):
     """A straight line."""
 
@@ -242,7 +304,53 @@ class NoSaturation(Curve):
     kind: Literal["none"]
 
 
-Saturation = Annotated[Hill | HalfAt | Power | Log | NoSaturation, Field(discriminator="kind")]
+Saturation = Annotated[
+    Hill | HalfAt | Power | Log | Segments | ReachFrequency | NoSaturation, Field(discriminator="kind")
+]
+
+# --- effectiveness: how the effect of the same money changes over time; 1 at week 0 or outside -----
+
+
+class Decay(Table):
+    """A share is lost every year."""
+
+    kind: Literal["decay"]
+    per_year: Annotated[Value, Within("(-inf, 1)")]
+
+
+class Shift(Table):
+    """Times `factor` from `week` on, for `weeks` weeks or for good; below 0 money does harm."""
+
+    kind: Literal["shift"]
+    week: Plain
+    weeks: PlainPositive | None = None
+    factor: Real
+
+
+class Walk(Table):
+    """A random walk of the logarithm that is expected to stay where it is; `sd` is its weekly step."""
+
+    kind: Literal["random-walk"]
+    sd: NonNegative
+
+
+class WearOut(Table):
+    """Creative wears out with a `half_life` and is made anew every `refresh` weeks."""
+
+    kind: Literal["wear-out"]
+    half_life: Positive
+    refresh: Positive
+
+
+Effectiveness = Annotated[Decay | Shift | Walk | WearOut, Field(discriminator="kind")]
+
+
+class Price(Table):
+    """What a contact costs: grows by `per_year`, and with the season of demand to a power."""
+
+    per_year: Annotated[Value, Within("(-1, inf)")] = 0.0
+    season: Real = 0.0
+
 
 # --- channel ---------------------------------------------------------------------------------------
 
@@ -265,6 +373,8 @@ class Channel(Table):
     order: Literal["carry-over-first", "saturation-first"] = "carry-over-first"
     roas: Real | None = None
     effect: Real | None = None
+    effectiveness: Effectiveness | None = None
+    price: Price | None = None
     prior: Prior = Prior()
     national_only: bool = False
 

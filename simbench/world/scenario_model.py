@@ -1,7 +1,8 @@
 """The tables of a scenario file: what may be written (docs/design.md 3a, docs/worlds.md).
 
 Time is counted in weeks, money and KPI are per week; `scenario_checks` holds what must agree across
-tables, `scenario_media` the channels.
+tables, `scenario_demand` the demand, `scenario_media` the channels, `scenario_measure` how what is seen differs from
+what was.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from simbench.world.scenario_checks import check
+from simbench.world.scenario_demand import Control, Demand
+from simbench.world.scenario_measure import Measure
 from simbench.world.scenario_media import Channel
 from simbench.world.scenario_numbers import (
     LARGEST,
     Fraction,
     NonNegative,
+    Plain,
     PlainPositive,
     Positive,
     Real,
-    Reals,
     Share,
     Table,
     Value,
     Within,
     exactly_one,
     fault,
-    highest,
-    support,
     unique,
 )
 from simbench.world.scenario_words import Break, Date, KebabCase, Name, Names, PeriodDays, Version
@@ -39,7 +40,7 @@ Ahead = Annotated[int, Field(ge=1, le=520)]
 OrNone = Annotated[int, Field(ge=0, le=520)]
 
 
-# --- time, geo, demand, controls -----------------------------------------------------------------
+# --- time, geo, spend ----------------------------------------------------------------------------
 
 
 class Time(Table):
@@ -59,6 +60,15 @@ class Time(Table):
         return max(self.holdout, self.horizon) + self.tail
 
 
+class Tier(Table):
+    """The next `geos` geos: planned money by `spend`, and none before week `launch`."""
+
+    name: Name
+    geos: Annotated[int, Field(ge=1, le=1000)]
+    spend: NonNegative = 1.0
+    launch: Plain | None = None
+
+
 class Geo(Table):
     """Geos and how unlike they are: sds of logarithms (docs/worlds.md, 3)."""
 
@@ -67,132 +77,37 @@ class Geo(Table):
     level_sd: NonNegative = 0.0
     spend_sd: NonNegative = 0.0
     effect_sd: NonNegative = 0.0
-
-
-class NoTrend(Table):
-    """Demand without a trend."""
-
-    kind: Literal["none"]
-
-
-class LinearTrend(Table):
-    """A straight line; `per_year` is a share of the level at week 0."""
-
-    kind: Literal["linear"]
-    per_year: Real
-
-
-class PiecewiseTrend(Table):
-    """Straight pieces between `knots` (weeks), each with its slope `per_year`."""
-
-    kind: Literal["piecewise"]
-    knots: Annotated[tuple[int, ...], Field(strict=False, min_length=1, max_length=99)]
-    per_year: Reals
+    tiers: Annotated[tuple[Tier, ...], Field(strict=False, max_length=20)] = ()
 
     @model_validator(mode="after")
-    def _agree(self) -> PiecewiseTrend:
-        if len(self.per_year) != len(self.knots) + 1:
-            raise fault(f"{len(self.per_year)} slopes for {len(self.knots)} knots", "one slope more", "per_year")
-        if any(later <= earlier for earlier, later in pairwise(self.knots)):
-            raise fault(f"{list(self.knots)!r:.60} do not rise", "knots in order of time", "knots")
+    def _whole(self) -> Geo:
+        unique(self.tiers, "tiers")
+        members = sum(tier.geos for tier in self.tiers)
+        if self.tiers and members != self.count:
+            raise fault(f"{members} geos in tiers", f"count = {self.count} in all", "tiers")
         return self
 
 
-class RandomWalkTrend(Table):
-    """Exponential of a random walk; `sd` is its weekly step."""
-
-    kind: Literal["random-walk"]
-    sd: NonNegative
-
-
-class NoSeason(Table):
-    """Demand without a season."""
-
-    kind: Literal["none"]
-
-
-class RandomSeason(Table):
-    """A season of random shape; `amplitude` (a share of demand) scales a wave of mean square 1/2."""
-
-    kind: Literal["random"]
-    order: Annotated[int, Field(ge=1, le=10)]
-    amplitude: NonNegative
-
-    @model_validator(mode="after")
-    def _positive(self) -> RandomSeason:
-        if highest(self.amplitude) * math.sqrt(self.order) >= 1.0:
-            most = f"amplitude * sqrt(order) < 1, here amplitude < {1 / math.sqrt(self.order):.4g}"
-            raise fault("the season can reach zero demand", most, "amplitude")
-        return self
-
-
-class FixedSeason(Table):
-    """A season of given harmonics of the year, shares of demand."""
-
-    kind: Literal["fixed"]
-    cosine: Reals
-    sine: Reals
-
-    @model_validator(mode="after")
-    def _positive(self) -> FixedSeason:
-        if len(self.cosine) != len(self.sine):
-            raise fault(f"{len(self.sine)} sines for {len(self.cosine)} cosines", "equally many", "sine")
-        swing = sum(
-            math.hypot(max(map(abs, support(a)[:2])), max(map(abs, support(b)[:2])))
-            for a, b in zip(self.cosine, self.sine, strict=True)
-        )
-        if swing >= 1.0:
-            raise fault("the season can reach zero demand", "sum of sqrt(cosine^2 + sine^2) < 1", "cosine")
-        return self
-
-
-class Shock(Table):
-    """Demand that nobody observes: exponential of an AR(1)."""
+class Cycle(Table):
+    """Budgets that rise and fall together: exponential of an AR(1)."""
 
     rho: Fraction
     sd: NonNegative
 
 
-class Event(Table):
-    """Weeks that hold one of the `dates` sell 1 + `lift` times as much."""
-
-    name: Name
-    dates: Annotated[tuple[Date, ...], Field(strict=False, min_length=1, max_length=1000)]
-    lift: Annotated[Value, Within("(-1, inf)")]
-
-
-class Demand(Table):
-    """What would be sold without media: `level` in KPI units a week."""
-
-    level: Positive
-    trend: Annotated[NoTrend | LinearTrend | PiecewiseTrend | RandomWalkTrend, Field(discriminator="kind")] = NoTrend(
-        kind="none"
-    )
-    season: Annotated[NoSeason | RandomSeason | FixedSeason, Field(discriminator="kind")] = NoSeason(kind="none")
-    shock: Shock | None = None
-    events: Annotated[tuple[Event, ...], Field(strict=False)] = ()
-
-    @model_validator(mode="after")
-    def _unique(self) -> Demand:
-        unique(self.events, "events")
-        return self
-
-
-class Control(Table):
-    """A series that analysts see; `effect` in KPI units a week per unit of it."""
-
-    name: Name
-    kind: Literal["ar"] = "ar"
-    mean: Real = 0.0
-    sd: NonNegative
-    rho: Fraction = 0.0
-    effect: Real
-
-
 class Spend(Table):
-    """What channels share: the pairwise correlation of those with rule `correlated`."""
+    """What channels share: the correlation of those with rule `correlated`, and a budget cycle."""
 
     correlation: Annotated[Value, Within("(-1, 1)")] | None = None
+    cycle: Cycle | None = None
+
+
+class Synergy(Table):
+    """Two channels that help (`strength` > 0) or hinder each other."""
+
+    name: Name
+    channels: Annotated[tuple[Name, ...], Field(strict=False, min_length=2, max_length=2)]
+    strength: Real
 
 
 # --- KPI, noise ----------------------------------------------------------------------------------
@@ -212,7 +127,7 @@ class Kpi(Table):
         return self
 
 
-class Noise(Table):
+class SizedNoise(Table):
     """The noise's size: a share of the reference KPI, an R-squared, or an sd in KPI units."""
 
     share: NonNegative | None = None
@@ -220,19 +135,26 @@ class Noise(Table):
     sd: NonNegative | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Noise:
+    def _one(self) -> SizedNoise:
         exactly_one(self, "share", "r_squared", "sd")
         return self
 
 
-class GaussianNoise(Noise):
-    """Normal noise, independent over weeks."""
+class GaussianNoise(SizedNoise):
+    """Normal noise, independent over weeks; its sd grows with the mean to `power`."""
 
     kind: Literal["gaussian"]
     multiplicative: bool = False
+    power: NonNegative = 0.0
+
+    @model_validator(mode="after")
+    def _one_size(self) -> GaussianNoise:
+        if self.multiplicative and self.power != 0.0:
+            raise fault("given beside multiplicative", "one of them: multiplicative noise follows the mean", "power")
+        return self
 
 
-class StudentNoise(Noise):
+class StudentNoise(SizedNoise):
     """Student-t noise of unit variance, independent over weeks."""
 
     kind: Literal["student-t"]
@@ -240,12 +162,33 @@ class StudentNoise(Noise):
     multiplicative: Literal[False] = False
 
 
-class AutoregressiveNoise(Noise):
+class AutoregressiveNoise(SizedNoise):
     """AR(1) noise."""
 
     kind: Literal["ar1"]
     rho: Fraction
     multiplicative: Literal[False] = False
+
+
+class PoissonNoise(Table):
+    """A count whose variance is its mean; in the share `zero` of all weeks nothing is counted."""
+
+    kind: Literal["poisson"]
+    zero: Fraction = 0.0
+
+
+class NegativeBinomialNoise(Table):
+    """A count of mean mu and variance mu + mu^2 / `dispersion`, and weeks without any as for `poisson`."""
+
+    kind: Literal["negative-binomial"]
+    dispersion: Positive
+    zero: Fraction = 0.0
+
+
+Noise = Annotated[
+    GaussianNoise | StudentNoise | AutoregressiveNoise | PoissonNoise | NegativeBinomialNoise,
+    Field(discriminator="kind"),
+]
 
 
 # --- questions -----------------------------------------------------------------------------------
@@ -371,8 +314,10 @@ class Scenario(Table):
     controls: Annotated[tuple[Control, ...], Field(strict=False, max_length=200)] = ()
     spend: Spend = Spend()
     channels: Annotated[tuple[Channel, ...], Field(strict=False, min_length=1, max_length=200)]
+    synergies: Annotated[tuple[Synergy, ...], Field(strict=False, max_length=100)] = ()
     kpi: Kpi = Kpi()
-    noise: Annotated[GaussianNoise | StudentNoise | AutoregressiveNoise, Field(discriminator="kind")]
+    noise: Noise
+    measure: Annotated[tuple[Measure, ...], Field(strict=False, max_length=50)] = ()
     questions: QuestionsTable = QuestionsTable()
     sweep: Sweep | None = None
 

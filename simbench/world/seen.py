@@ -10,7 +10,7 @@ import numpy as np
 from simbench import briefs
 from simbench.briefs import ProblemSpec, Spec
 from simbench.errors import BadInput
-from simbench.records import Brief, Future, Labels, Panel, Sizes
+from simbench.records import KINDS, Brief, Future, Labels, Panel, Sizes
 from simbench.world.base import Noise, Observation, State
 from simbench.world.forms import Form
 from simbench.world.scenario import Scenario
@@ -78,7 +78,7 @@ def labels_of(scenario: Scenario, form: Form, origin: int = 0) -> Labels:
     return Labels(
         channels=channels,
         geos=geos,
-        controls=(*form.controls, *form.events),
+        controls=form.columns,
         start=(date.fromisoformat(scenario.time.start) - date(1970, 1, 1)).days,
         windows=tuple(f"weeks {a}-{b - 1}" for a, b in windows_of(scenario, form.weeks + origin)),
         plans=briefs.plan_names(channels),
@@ -95,8 +95,9 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
     holdout, later = slice(origin, origin + form.holdout), slice(origin, origin + form.future)
     t = noise.given["t"]
     seen = controls
-    if form.events:  # dates of events are public: one 0/1 column each
-        happens = np.broadcast_to(noise.given["events"].T, (replicates, form.total, len(form.events)))
+    public = [i for i, name in enumerate(form.events) if name in form.columns]
+    if public:  # dates of these events are known: one 0/1 column each
+        happens = np.broadcast_to(noise.given["events"][public].T, (replicates, form.total, len(public)))
         seen = np.concatenate([controls, happens], axis=-1)
     seen = np.repeat(seen[:, :, None, :], form.geos, axis=2)
     calendar = np.broadcast_to(briefs.calendar_of(date.fromisoformat(scenario.time.start), t), (replicates, form.total))
@@ -129,7 +130,7 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
         panel,
         weeks,
         noise.numbers["kpi.value"],
-        briefs.kind_codes([c.kind for c in channels]),
+        [KINDS.index(c.kind) for c in channels],
         [c.bought for c in form.channels],
         [c.national_only for c in channels],
         (np.array([c.prior.mean for c in channels]), np.array([c.prior.sd for c in channels])),

@@ -6,15 +6,20 @@ Formulas: docs/worlds.md, section 5.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
-from simbench.transforms import YEAR
-from simbench.world.base import Noise, Seen
-from simbench.world.forms import ChannelForm, Form
+from simbench.transforms import YEAR, autoregressive
+from simbench.world import demand
+from simbench.world.base import Noise, Seen, under
+from simbench.world.forms import QUARTER, ChannelForm, Form
 
 Array = Any
+#: Weeks ahead in which an anticipating channel looks for promotions.
+AHEAD = 3
 
 
 def lognormal(cv: Array, normals: Array) -> Array:
@@ -70,13 +75,61 @@ def correlated(form: Form, noise: Noise, names: tuple[str, ...]) -> Array:
     return (wanted @ whitened).T
 
 
+# --- what changes a plan: each a factor [P+N] from (form, channel, its own numbers, noise)
+
+
+def between(t: Array, first: Array, weeks: Array | None) -> Array:
+    """Whether week t is one of `weeks` weeks from `first` on, or any later one."""
+    return t >= first if weeks is None else (t >= first) & (t < first + weeks)
+
+
+def _season(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
+    return demand.season(form, noise) ** own["season"]
+
+
+def _cycle(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
+    number = under(noise.numbers, "spend.cycle.")
+    return jnp.exp(own["cycle"] * number["sd"] * autoregressive(noise.innovations["cycle"], number["rho"]))
+
+
+def _anticipation(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
+    later = jnp.concatenate([demand.discount(form, noise) > 0, jnp.zeros(AHEAD, bool)])
+    count = sum(later[k : k + form.total] * 1.0 for k in range(1, AHEAD + 1))
+    return jnp.exp(own["anticipation"] * count)
+
+
+def _start(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
+    return jnp.where(noise.given["t"] >= own["from_week"], 1.0, 0.0)
+
+
+def _steps(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
+    t, factor = noise.given["t"], jnp.ones_like(noise.given["t"])
+    for name, ends in channel.steps:
+        step = under(own, f"steps.{name}.")
+        during = between(t, step["week"], step["weeks"] if ends else None)
+        factor = factor * jnp.where(during, step["factor"], 1.0)
+    return factor
+
+
+#: what a channel's form says -> the factor
+CHANGES = {
+    "seasonal": _season, "cycles": _cycle, "anticipates": _anticipation, "starts": _start, "steps": _steps,
+}  # fmt: skip
+
+
 def planned(form: Form, noise: Noise) -> Array:
-    """The planned national path of every channel's lever [P+N, C], money a week."""
+    """The planned national path of every channel's lever [P+N, C], money a week.
+
+    Parameters
+    ----------
+    promotions : array [P+N]
+        Discounts; 0 in ordinary weeks.
+    """
     t = noise.given["t"]
     group = tuple(channel.name for channel in form.channels if channel.rule == "correlated")
     together = correlated(form, noise, group) if group else None
 
-    def path(channel: ChannelForm) -> Array:
+    def ruled(channel: ChannelForm) -> Array:
         number = under(noise.numbers, f"channels.{channel.name}.spend.")
         if channel.rule == "recorded":
             return noise.given[f"recorded.{channel.name}"]
@@ -86,23 +139,58 @@ def planned(form: Form, noise: Noise) -> Array:
         phase = noise.innovations[f"phase.{channel.name}"]
         return RULES[channel.rule](number, t, phase, noise.innovations[f"spend.{channel.name}"])
 
+    def path(channel: ChannelForm) -> Array:
+        plan, own = ruled(channel), under(noise.numbers, f"channels.{channel.name}.spend.")
+        for change, factor in CHANGES.items():
+            if getattr(channel, change):
+                plan = plan * factor(form, channel, own, noise)
+        return plan
+
     return jnp.stack([path(channel) for channel in form.channels], axis=-1)
 
 
-def under(numbers: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """The numbers below a key path, by the rest of their path."""
-    return {path.removeprefix(prefix): value for path, value in numbers.items() if path.startswith(prefix)}
+def launched(form: Form, noise: Noise) -> Array:
+    """Planned money of each geo's tier as a factor [P+N, G]: none before its launch."""
+    t, columns = noise.given["t"], []
+    for name, geos, later in form.tiers:
+        number = under(noise.numbers, f"geo.tiers.{name}.")
+        column = number["spend"] * (jnp.where(t >= number["launch"], 1.0, 0.0) if later else jnp.ones_like(t))
+        columns += [column] * geos
+    return jnp.stack(columns, axis=-1)
+
+
+def ratio_of(numerator: Array, denominator: Array, seen: Seen) -> Array:
+    """A ratio of KPIs; at or below zero they must not turn it, and it is 1 where nothing was counted for so long."""
+    floor = jnp.maximum(1e-9 * jnp.abs(seen.kpi).max(), 1e-300)
+    return jnp.maximum(numerator, floor) / jnp.maximum(denominator, floor)
+
+
+def _chasing(channel: ChannelForm, own: Mapping[str, Array], seen: Seen) -> Array:
+    recent = seen.kpi[-channel.window :]
+    return jnp.clip(ratio_of(recent[-1], recent.mean(), seen) ** own["strength"], own["low"], own["high"])
+
+
+def _quarterly(channel: ChannelForm, own: Mapping[str, Array], seen: Seen) -> Array:
+    since = jnp.mod(seen.t, QUARTER)  # weeks of the quarter that are over
+    last, before = (
+        jax.lax.dynamic_slice_in_dim(seen.kpi, seen.kpi.shape[0] - since - k * QUARTER, QUARTER).mean() for k in (1, 2)
+    )
+    growth = ratio_of(last, before, seen) ** own["quarterly.strength"]
+    return jnp.clip(growth, own["quarterly.low"], own["quarterly.high"])
+
+
+def _of_sales(channel: ChannelForm, own: Mapping[str, Array], seen: Seen) -> Array:
+    return ratio_of(seen.kpi[-channel.averaged :].mean(), seen.reference, seen)
+
+
+REACTIONS = {"chasing": _chasing, "quarterly": _quarterly, "of-sales": _of_sales}
 
 
 def reaction(form: Form, rules: Mapping[str, Mapping[str, Array]], seen: Seen) -> Array:
-    """What the rules do to this week's plan [C]: chasing follows last week's KPI."""
-    floor = 1e-9 * jnp.abs(seen.kpi).max()  # a KPI at or below zero must not turn the ratio
-    factors = []
-    for channel in form.channels:
-        if channel.rule != "demand-chasing":
-            factors.append(jnp.ones(()))
-            continue
-        own, recent = rules[channel.name], seen.kpi[-channel.window :]
-        ratio = jnp.maximum(recent[-1], floor) / jnp.maximum(recent.mean(), floor)
-        factors.append(jnp.clip(ratio ** own["strength"], own["low"], own["high"]))
-    return jnp.stack(factors)
+    """What the rules that look at the KPI do to this week's plan: factors [C]."""
+
+    def factor(channel: ChannelForm) -> Array:
+        each = (REACTIONS[name](channel, rules[channel.name], seen) for name in channel.reactions)
+        return reduce(jnp.multiply, each, jnp.ones(()))
+
+    return jnp.stack([factor(channel) for channel in form.channels])

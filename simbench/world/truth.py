@@ -24,8 +24,11 @@ from simbench.world.base import Noise, Observation, State, rollout
 from simbench.world.forms import Form, form_of, fresh_innovations, given_of, innovations_of, numbers_of
 from simbench.world.history import coalitions as coalitions
 from simbench.world.history import history_program
+from simbench.world.kpi import LARGEST_COUNT
+from simbench.world.measure import Known, measured
 from simbench.world.panel import Memory, at, kept, memory_at, undisturbed, world_of
 from simbench.world.scenario import Scenario, family, points, read_scenario
+from simbench.world.scenario_checks import COUNTS
 from simbench.world.seen import brief_of, weeks_before
 from simbench.world.seen import labels_of as labels_of
 from simbench.world.seen import spec_of as spec_of
@@ -163,8 +166,9 @@ def draw(
     now = at(start, memory)
     keys = tuple(ids.stream_bytes(master, family(scenario), r, "search") for r in numbers)
     secret = Secret(form, noise, keys, start, now, path)
-    brief = brief_of(scenario, form, noise, now, path, controls)
-    told = truth_of(scenario, secret, brief) if truth else None
+    clean = brief_of(scenario, form, noise, now, path, controls)
+    told = truth_of(scenario, secret, clean) if truth else None  # dirt is no part of it
+    brief = measured(scenario, numbers, master, Known(form, now, path), clean)
     return Drawn(scenario, labels_of(scenario, form, origin), numbers, brief, told, secret, origin)
 
 
@@ -224,7 +228,7 @@ def transform_of(scenario: Scenario, text: str) -> Transform:
 
 
 def refuse_impossible(scenario: Scenario, replicates: Sequence[int], path: Observation) -> None:
-    """A world whose spend or KPI is not a finite number, or whose spend is negative, is refused."""
+    """A world whose spend or KPI is not finite, whose spend is negative or whose count is huge, is refused."""
     for name, values in (("spend", path.paid), ("KPI", path.kpi)):
         bad = ~np.isfinite(values).reshape(len(replicates), -1).all(axis=1)
         if bad.any():
@@ -235,6 +239,9 @@ def refuse_impossible(scenario: Scenario, replicates: Sequence[int], path: Obser
             )
     if (path.paid < 0).any():
         raise BadInput(scenario.name, "draws negative spend", "weekly >= 0 and a smaller cv")
+    if scenario.noise.kind in COUNTS and path.kpi.max() >= LARGEST_COUNT:
+        most = f"{LARGEST_COUNT:,} and more are no small count: a noise with a size, or a lower level"
+        raise BadInput(scenario.name, f"draws a KPI of {LARGEST_COUNT:,} or more", most)
 
 
 # --- truth
@@ -275,9 +282,10 @@ def fresh_futures(drawn: Drawn, draws: int = 256) -> Array:
     """KPI paths [R, D, H, G] of the holdout, drawn anew from each world's state at its origin.
 
     Whatever nobody can foresee is drawn again from the origin on: the random-walk trend, the demand
-    shock and the KPI noise, each going on from where it stood. What the brief gives stays as
-    given: controls, calendar, and *realised* spend, also of bought channels (given what was
-    spent, what media bring is known). This is the best forecast there is: its scores are the noise floor.
+    shock, competitors and controls that nobody sees, and the KPI noise, each going on from where it
+    stood. What the brief gives stays as given: controls, calendar, and *realised* spend, also of
+    bought channels (given what was spent, what media bring is known). This is the best forecast
+    there is: its scores are the noise floor.
 
     Parameters
     ----------

@@ -25,8 +25,9 @@ from simbench.records import Answers, Brief, Optimum, Problem
 from simbench.world.base import Noise, State
 from simbench.world.cells import Futures, bounded, cells_program
 from simbench.world.forms import FUTURES, Form
-from simbench.world.media import respond
-from simbench.world.panel import ahead, kpi_mechanism, redrawn
+from simbench.world.kpi import kpi_mechanism
+from simbench.world.media import foreseen, respond
+from simbench.world.panel import ahead, expected, redrawn
 
 Array = Any
 #: Optimum and upper bound must agree to this share of the status quo's media spend.
@@ -53,7 +54,9 @@ def futures_program(form: Form) -> Callable[[State, Noise], Futures]:
             return ahead(organic, state["week"], form.future), ahead(wish, state["week"], form.future)
 
         organic, wish = jax.lax.map(future, jnp.arange(2 * FUTURES))
-        return Futures(state["media"]["media"]._replace(wish=wish), state["media"]["memory"], organic)
+        media = expected(form, state, state["week"])["media"]["media"]
+        path, rate = (None if x is None else ahead(x, state["week"], form.future) for x in (media.path, media.rate))
+        return Futures(media._replace(wish=wish, path=path, rate=rate), state["media"]["memory"], organic)
 
     return jax.jit(run)
 
@@ -69,8 +72,11 @@ def fresh_program(form: Form) -> Callable[[State, Noise, dict[str, Array], Array
         weeks = state["week"] + jnp.arange(form.holdout)
 
         def future(new: dict[str, Array]) -> Array:
-            other = redrawn(form, state, noise, new)
-            signals = {"weeks": weeks, "base": other["demand"]["base"][weeks], "contribution": contribution}
+            other, brought = redrawn(form, state, noise, new), contribution
+            if any(form.walks):  # an effect that walks at random is applied in the week in which it arrives
+                walked, was = (each["media"]["media"].path[weeks][:, None, :] for each in (other, state))
+                brought = contribution * jnp.where(np.array(form.walks), walked / was, 1.0)
+            signals = {"weeks": weeks, "base": other["demand"]["base"][weeks], "contribution": brought}
             return kpi_mechanism(form).step(other["kpi"], signals)[1]["kpi"]
 
         return jax.vmap(future)(fresh)
@@ -137,8 +143,11 @@ def book_of(form: Form, now: State, noise: Noise, worth: Array, keys: tuple[byte
     else:
         origin = int(now["week"][0])
         weeks, media = slice(origin, origin + form.future), now["media"]["media"]
+        if any(form.walks):
+            media = in_float64(jax.vmap(lambda m: foreseen(form, m, origin)), media)
+        path, rate = (None if x is None else x[:, weeks] for x in (media.path, media.rate))
         futures = Futures(
-            media._replace(wish=media.wish[:, None, weeks]),
+            media._replace(wish=media.wish[:, None, weeks], path=path, rate=rate),
             now["media"]["memory"],
             now["demand"]["organic"][:, None, weeks],
         )
@@ -187,7 +196,7 @@ def evaluator(book: Book, problem: Problem, second: bool) -> Callable[[Array], o
 
 def worth_of_amounts(book: Book, problem: Problem, amounts: Array) -> Array:
     """Worth [R, B, K] of amounts [R, B, U], less what no amount changes; on the second futures."""
-    if not book.form.buys:
+    if not book.form.interacts:
         evaluate = evaluator(book, problem, second=True)(np.arange(len(book.worth)))
         return evaluate(np.swapaxes(amounts, 1, 2)).value.sum(axis=1)[..., None]
     program, futures = plans_program(book.form), half(book.futures, second=True)
@@ -275,7 +284,7 @@ def optimum_of(
     constraints, count = constraints_of(problem), len(book.worth)
     refuse_infeasible(constraints, name)
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
-    amounts = relaxed.amounts if not book.form.buys else searched(book, problem, constraints, relaxed.amounts)
+    amounts = relaxed.amounts if not book.form.interacts else searched(book, problem, constraints, relaxed.amounts)
     reference = optimum.project(problem.status_quo, constraints)
     common = optimum.allocate(problem.levels, response, paid, book.worth, constraints)
     worth = worth_of_amounts(book, problem, np.stack([problem.status_quo, reference, amounts, common], axis=1))
@@ -284,12 +293,12 @@ def optimum_of(
     best, amounts = np.maximum(best, read), np.where(better[:, None], common, amounts)
     gained = np.where(better[:, None], worth[:, 3], worth[:, 2]) - worth[:, 1]
     bound = np.maximum(relaxed.upper_bound, best)
-    if book.form.buys:
+    if book.form.interacts:
         bound = np.where(bounded(book.form, book.futures.media), bound, np.inf)
     gap = bound - best
     spent = problem.status_quo.sum(axis=-1)
     return Optimum(
-        separable=np.full(count, float(not book.form.buys)), reference=reference, reference_value=kept - now,
+        separable=np.full(count, float(not book.form.interacts)), reference=reference, reference_value=kept - now,
         amounts=amounts, value=best - now, upper_bound=bound - now, certified=(gap <= TOLERANCE * spent).astype(float),
         mc_se=gained.std(axis=-1, ddof=1) / np.sqrt(gained.shape[-1]) if gained.shape[-1] > 1 else np.zeros(count),
         grid_floor=best - read,

@@ -93,6 +93,11 @@ def reads_hidden_weeks(key, brief):
     return answers_of(brief, 1.0 + np.nan_to_num(brief.panel.spend[-1].sum(), nan=0.5))
 
 
+def reads_what_nobody_recorded(key, brief):
+    mean = np.nan_to_num(brief.panel.kpi[: brief.panel.origin].mean())
+    return answers_of(brief, 1.0 + mean / brief.context.kpi_scale)
+
+
 def reads_hidden_mask(key, brief):
     return answers_of(brief, 1.0 + len(brief.panel.mask))
 
@@ -155,6 +160,7 @@ def national_shape_only(key, brief):
     ("author", "caught"),
     [
         (reads_hidden_weeks, "after the origin"),
+        (reads_what_nobody_recorded, "not recorded"),
         (reads_hidden_mask, "shorter panel"),
         (knows_currency, "other money"),
         (at_a_loss_in_other_money, "other money"),

@@ -33,7 +33,7 @@ CLIMB = """amounts = np.stack([
             optimum.project(problem.upper[[i]] * (np.arange(problem.upper.shape[1]) == 0), optimum.take(constraints, [i]))[0],
             optimum.take(constraints, [i]), 1.0)
         for i in range(count)
-    ]) if not book.form.buys else"""
+    ]) if not book.form.interacts else"""
 SAMPLED = """weights = np.zeros((channels, 2**channels))
     orders = np.random.default_rng(0).permuted(np.tile(np.arange(channels), (200, 1)), axis=1)
     for order in orders:
@@ -54,12 +54,28 @@ FAULTS = (
         (("world/panel.py", 'past = jnp.concatenate([state["media"]["memory"], path.entering])', 'past = 0.0 * jnp.concatenate([state["media"]["memory"], path.entering])'),),
     ),
     Fault(
+        "contacts of a plan at the prices of week 0", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
+        (("estimands.py", "-3, -1), span), origin)", "-3, -1), span))"),),
+    ),
+    Fault(
+        "a walk's future known", "tests/world/test_media.py::test_a_walk_is_expected_to_stay_where_it_is",
+        (("world/media.py", "    if not any(form.walks):\n        return media", "    if True:\n        return media"),),
+    ),
+    Fault(
         "channel order permuted", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
         (("briefs.py", "    upper = spec.upper * now\n", "    upper, now = spec.upper * now, now[:, ::-1]\n"),),
     ),
     Fault(
         "noise inside truth", "tests/world/test_truth.py::test_the_mean_is_the_kpi_without_noise",
-        (("world/panel.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
+        (("world/kpi.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
+    ),
+    Fault(
+        "weeks without a count taken off the mean", "tests/world/test_kpi.py::test_counts_have_their_mean_and_variance[poisson-zero]",
+        (("world/kpi.py", "jnp.maximum(mean, LEAST) / (1.0 - zero)", "jnp.maximum(mean, LEAST)"),),
+    ),
+    Fault(
+        "a hidden competitor's moves foreseen", "tests/world/test_demand.py::test_an_action_that_has_begun_goes_on",
+        (("world/forms.py", "hidden = ((name, kind) for name, kind in self.competitors if name in self.hidden)", "hidden = ((name, kind) for name, kind in self.competitors if name not in self.hidden)"),),
     ),
     Fault(
         "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should[chasing]",
@@ -118,6 +134,14 @@ FAULTS = (
         (("world/seen.py", "rows[:, weeks:] = 0.0", "rows[:, weeks + 1 :] = 0.0"),),
     ),
     Fault(
+        "dirt that reaches the truth", "tests/world/test_measure.py::test_dirt_never_reaches_the_truth[plain]",
+        (("world/truth.py", "truth_of(scenario, secret, clean) if truth", "truth_of(scenario, secret, measured(scenario, numbers, master, Known(form, now, path), clean)) if truth"),),
+    ),
+    Fault(
+        "claims for the effect of another channel", "tests/oracle/test_oracle_measure.py::test_what_is_seen_equals_oracle[{additive}]",
+        (("world/measure.py", "* effect * inside", "* effect[..., ::-1] * inside"),),
+    ),
+    Fault(
         "a missing answer without its penalty", "tests/score/test_headlines.py::test_failures_are_imputed_from_their_own_cell_and_never_dropped",
         (("score/losses.py", "filled = np.where(there, value, np.where(lost & ~nowhere, instead, np.nan))", "filled = value"),),
     ),
@@ -147,7 +171,7 @@ FAULTS = (
     ),
 )  # fmt: skip
 #: The random scenario of the oracle that is quickest to compile and sums curves.
-ADDITIVE = 7
+ADDITIVE = 6
 
 
 def copied(folder: Path, changes: tuple[tuple[str, str, str], ...]) -> Path:

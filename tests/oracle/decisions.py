@@ -140,7 +140,7 @@ def decided(one: Case) -> dict[str, Any]:
         responses.append(gained - gained[:, :, :1])
         costs.append(spent - spent[:, :, :1])  # of all channels: what is induced is charged too
     return {
-        "forecast": one.factual.mu[origin : origin + world.H, 0],
+        "forecast": one.outlook.mu[origin : origin + world.H, 0],
         "kpi_future": one.factual.kpi[origin : origin + world.H, 0],
         "plans": np.array(plans),
         "plan_value": value.mean(axis=0),

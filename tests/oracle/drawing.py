@@ -7,10 +7,12 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from . import formulas
+from . import dual, formulas
+from .dual import Dual
 from .formulas import Draws
-from .physics import Channel, World, rollout
+from .physics import Channel, World, rollout, together
 
 
 def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: int | None = None) -> World:
@@ -31,36 +33,72 @@ def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: i
         e = draws.redrawn("demand.shock", draws.generator("demand.shock").standard_normal(len(t)), F, future)
         rho, sd = number("demand.shock.rho", demand.shock.rho), number("demand.shock.sd", demand.shock.sd)
         q = q * np.exp(formulas.autoregression(e, rho, sd))
-    controls, moved = np.empty((len(t), len(scenario.controls))), np.zeros(len(t))
-    for k, model in enumerate(scenario.controls):
+    q = q * formulas.breaks(draws, demand.breaks, t)
+    columns, moved = [], np.zeros(len(t))
+    for model in scenario.controls:
         at = f"controls.{model.name}"
         e = draws.generator(at).standard_normal(len(t))
         wave = formulas.autoregression(e, number(f"{at}.rho", model.rho), number(f"{at}.sd", model.sd))
-        controls[:, k] = number(f"{at}.mean", model.mean) + wave
+        columns += [number(f"{at}.mean", model.mean) + wave] if model.seen else []
         moved += number(f"{at}.effect", model.effect) * wave
+    for model in demand.competitors:
+        path, factor = formulas.competitor(draws, model, len(t), F, None if model.seen else future)
+        columns += [path] if model.seen else []
+        q = q * factor
+    promoted = np.zeros(len(t))
+    if demand.promotions is not None:
+        promoted = path = formulas.discounts(draws, demand.promotions, len(t))
+        columns += [path] if demand.promotions.seen else []
+        q = q * np.exp(number("demand.promotions.elasticity", demand.promotions.elasticity) * path)
+    columns += [happening[:, i] for i, model in enumerate(demand.events) if model.seen]
+    controls = np.array(columns).reshape(-1, len(t)).T
     base = share * (level * q[:, None] + moved[:, None])
 
     models, group = scenario.channels, formulas.correlated(draws, scenario, t)
-    plan, appetite, channels = np.zeros((len(t), len(models))), np.zeros((len(t), len(models))), []
+    plan, appetite, m, rate = (np.zeros((len(t), len(models))) for _ in range(4))
+    channels, tier = [], tiers(scenario, draws, t)
+    names = [model.name for model in models]
+    synergies = tuple(
+        (*(names.index(name) for name in each.channels), number(f"synergies.{each.name}.strength", each.strength))
+        for each in scenario.synergies
+    )
     for c, model in enumerate(models):
-        plan[:, c] = group[model.name] if model.name in group else formulas.planned(draws, model, t, recorded)
+        path = group[model.name] if model.name in group else formulas.planned(draws, model, t, recorded)
+        plan[:, c] = formulas.changed(draws, scenario, model, path, t, promoted)
+        m[:, c], rate[:, c] = (
+            formulas.effectiveness(draws, model, t, P), formulas.contacts(draws, scenario, model, t)
+        )  # fmt: skip
         channel = channel_of(draws, c, models)
-        national = plan[P : P + T, c]
+        national = (plan[:, c, None] * allot[:, c] * tier).sum(axis=1)
         if channel.bought:
             at, generator = f"channels.{model.name}.spend", draws.generator(f"spend.{model.name}")
             generator.random()
             e = draws.redrawn(f"spend.{model.name}", generator.standard_normal(len(t)), F, future)
             bumps = formulas.bumps(e, number(f"{at}.cv", model.spend.cv))
             appetite[:, c] = number(f"{at}.weekly", model.spend.weekly) * bumps
-            national = np.minimum(plan[:, c], appetite[:, c] * q**channel.strength)[P : P + T]
+            national = np.minimum(national, appetite[:, c] * q**channel.strength)
+        national = (national * rate[:, c])[P : P + T]
         channels.append(channel._replace(scale=input_scale(model.saturation.scaled_by, national)))
 
     offset = (start - date(start.year, 1, 1)).days / 7
     return World(
-        P, T, H, Hd, tail, population, share, level, q, base, np.concatenate([controls, happening], axis=1),
-        ((t + offset) / formulas.YEAR) % 1, plan, appetite, allot, effect, tuple(channels),
+        P, T, H, Hd, tail, population, share, level, q, base, controls,
+        ((t + offset) / formulas.YEAR) % 1, plan, appetite, allot, tier, m, rate, synergies,
+        effect, tuple(channels),
         float(scenario.kpi.value), float(scenario.kpi.margin), np.zeros(len(models)),
     )  # fmt: skip
+
+
+def tiers(scenario: Any, draws: Draws, t: np.ndarray) -> np.ndarray:
+    """Planned money of each geo's tier, [n, G] (section 3)."""
+    factor, first = np.ones((len(t), int(scenario.geo.count))), 0
+    for model in scenario.geo.tiers:
+        members = slice(first, first + model.geos)
+        factor[:, members] = draws.number(f"geo.tiers.{model.name}.spend", model.spend)
+        if model.launch is not None:
+            factor[t < model.launch, members] = 0.0
+        first += model.geos
+    return factor
 
 
 def geos(scenario: Any, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -79,7 +117,7 @@ def geos(scenario: Any, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarra
     level = np.exp(sd["level"] * e_level - sd["level"] ** 2 / 2)
     for c, channel in enumerate(scenario.channels):
         e, e_effect = draws.generator(f"geo.{channel.name}").standard_normal(2 * G).reshape(2, G)
-        weight = share * np.exp(sd["spend"] * e)
+        weight = share if channel.national_only else share * np.exp(sd["spend"] * e)
         allot[:, c] = weight / weight.sum()
         effect[:, c] = np.exp(sd["effect"] * e_effect - sd["effect"] ** 2 / 2)
     return population, level, allot, effect
@@ -93,6 +131,11 @@ def channel_of(draws: Draws, c: int, models: Any) -> Channel:
     strength, halo, follows, chase = 0.0, 0.0, (), None
     if bought or chasing:
         strength = draws.number(f"{at}.spend.strength", spend.strength)
+    quarterly, of_sales = getattr(spend, "quarterly", None), getattr(spend, "of_sales", None)
+    if quarterly is not None:
+        quarterly = tuple(
+            draws.number(f"{at}.spend.quarterly.{key}", getattr(quarterly, key)) for key in ("strength", "low", "high")
+        )
     if chasing:
         low, high = (draws.number(f"{at}.spend.{end}", getattr(spend, end)) for end in ("low", "high"))
         chase = (int(spend.window), low, high)
@@ -106,7 +149,8 @@ def channel_of(draws: Draws, c: int, models: Any) -> Channel:
         weights=formulas.kernel(draws, f"{at}.carry_over", model.carry_over),
         curve=formulas.saturation(draws, f"{at}.saturation", model.saturation),
         carry_over_first=model.order == "carry-over-first",
-        strength=strength, halo=halo, chase=chase, scale=1.0,
+        strength=strength, halo=halo, chase=chase, scale=1.0, quarterly=quarterly,
+        of_sales=None if of_sales is None else int(of_sales.window),
     )  # fmt: skip
 
 
@@ -135,25 +179,35 @@ def with_effects(world: World, scenario: Any, draws: Draws) -> World:
     for _ in range(500):
         roll = rollout(world._replace(beta=beta), world.levers, scale)
         lost = (roll.shape[counted, :1] - roll.shape[counted]).sum(axis=(0, 2))  # [arm, C] for beta = 1
+        pairs = sum(  # [arm] lost with synergies
+            gamma * ((x[:, :1] - x) / world.share).sum(axis=(0, 2))
+            for a, b, gamma in together(world._replace(beta=beta))
+            for x in [roll.shape[counted, :, :, a] * roll.shape[counted, :, :, b]]
+        )
         paid = roll.paid[P : P + T, 0].sum(axis=(0, 1))
         new = beta.copy()
         for c in range(C):
             if not np.isnan(roas[c]):
                 induced = sum(beta[o] * lost[1 + c, o] for o in range(C) if o != c)
+                induced += pairs[1 + c] if world.synergies else 0.0
                 own = roas[c] * paid[c] / world.unit_value - induced
                 new[c] = own / lost[1 + c, c] if paid[c] > 0 else 0.0
         settled = np.all(np.abs(new - beta) <= 1e-14 * np.abs(new))
-        beta = new
+        beta = (beta + new) / 2 if world.synergies and not settled else new
         if settled:
             return world._replace(beta=beta)
     raise AssertionError("the effect scales did not settle")
 
 
 def with_noise(world: World, scenario: Any, draws: Draws) -> World:
-    """The reference KPI, and the noise as a factor and a summand of mu (sections 7 and 8)."""
+    """The reference KPI, and what is observed of mu (sections 7 and 9)."""
     P, T, share, model = world.P, world.T, world.share, scenario.noise
     planned = rollout(world, world.levers).mu[P : P + T, 0].sum(axis=-1)
     reference = float(planned.mean())
+    world, generator = world._replace(reference=reference), draws.generator("noise")
+    shape = (len(world.q), len(share))
+    if model.kind in ("poisson", "negative-binomial"):
+        return world._replace(observe=counting(model, draws, generator.random(shape)))
     if model.share is not None:
         sd = draws.number("noise.share", model.share) * reference
     elif model.r_squared is not None:
@@ -161,7 +215,6 @@ def with_noise(world: World, scenario: Any, draws: Draws) -> World:
         sd = math.sqrt(planned.var() * (1 - fit) / fit)
     else:
         sd = draws.number("noise.sd", model.sd)
-    generator, shape = draws.generator("noise"), (len(world.q), len(share))
     if model.kind == "student-t":
         df = draws.number("noise.df", model.df)
         eta = generator.standard_t(df, shape) * math.sqrt((df - 2) / df)
@@ -171,5 +224,28 @@ def with_noise(world: World, scenario: Any, draws: Draws) -> World:
         eta = formulas.autoregression(eta, draws.number("noise.rho", model.rho), 1.0)
     if model.multiplicative:
         s = sd / reference / math.sqrt((share**2).sum())
-        return world._replace(reference=reference, noise_factor=np.exp(s * eta - s**2 / 2))
-    return world._replace(reference=reference, noise_add=sd * np.sqrt(share) * eta)
+        return world._replace(observe=lambda mu, n: mu * np.exp(s * eta[n] - s**2 / 2))
+    if model.kind == "gaussian" and model.power != 0.0:
+        p = draws.number("noise.power", model.power)
+
+        def growing(mu: Any, n: int) -> Any:
+            size = dual.power(dual.larger(mu / (share * reference), 1e-9), p)
+            return mu + size * (sd * np.sqrt(share) * eta[n])
+
+        return world._replace(observe=growing)
+    return world._replace(observe=lambda mu, n: mu + sd * np.sqrt(share) * eta[n])
+
+
+def counting(model: Any, draws: Draws, eta: np.ndarray) -> Any:
+    """kpi(mu [a, G], n) of a count: flat in mu almost everywhere."""
+    zero = draws.number("noise.zero", model.zero)
+    r = draws.number("noise.dispersion", model.dispersion) if model.kind == "negative-binomial" else None
+
+    def observe(mu: Any, n: int) -> Any:
+        m = np.maximum(dual.value_of(mu), 1e-9) / (1 - zero)
+        u = np.broadcast_to((eta[n] - zero) / (1 - zero), m.shape)
+        law = stats.poisson(m) if r is None else stats.nbinom(r, r / (r + m))
+        k = np.where(u > 0, law.ppf(np.maximum(u, 1e-300)), 0.0)
+        return Dual(k, np.zeros_like(k)) if isinstance(mu, Dual) else k
+
+    return observe

@@ -73,11 +73,12 @@ class Draws(NamedTuple):
         key = [int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:16], "little")]
         return np.random.Generator(np.random.Philox(key=np.array(key, dtype=np.uint64)))
 
-    def redrawn(self, name: str, e: np.ndarray, F: int, future: int | None) -> np.ndarray:
+    def redrawn(self, name: str, e: np.ndarray, F: int, future: int | None, uniform: bool = False) -> np.ndarray:
         """The innovations `e`, the last F replaced by row `future` of the stream's futures."""
         if future is None:
             return e
-        rows = self.generator(f"future.{name}").standard_normal((2 * FUTURES, F))
+        generator = self.generator(f"future.{name}")
+        rows = (generator.random if uniform else generator.standard_normal)((2 * FUTURES, F))
         return np.concatenate([e[: len(e) - F], rows[future]])
 
 
@@ -148,6 +149,55 @@ def events(draws: Draws, models: Any, t: np.ndarray, start: date) -> tuple[np.nd
     return happening, lifted
 
 
+def breaks(draws: Draws, models: Any, t: np.ndarray) -> np.ndarray:
+    """breaks_n (section 4)."""
+    factors = np.ones(len(t))
+    for model in models:
+        at = f"demand.breaks.{model.name}"
+        week, factor = draws.number(f"{at}.week", model.week), draws.number(f"{at}.factor", model.factor)
+        for n, now in enumerate(t):
+            lasting = float(now >= week)
+            if model.kind == "spell":
+                end = week + draws.number(f"{at}.weeks", model.weeks)
+                if now >= end:
+                    lasting = max(0.0, 1 - (now - end + 1) / (draws.number(f"{at}.fade", model.fade) + 1))
+            factors[n] *= 1 + (factor - 1) * lasting
+    return factors
+
+
+def competitor(draws: Draws, model: Any, weeks: int, F: int, future: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """a_n or s_n of a competitor, and what it does to demand, [n] each (section 4)."""
+    at, path = f"demand.competitors.{model.name}", np.zeros(weeks)
+
+    def number(field: str) -> float:
+        return draws.number(f"{at}.{field}", getattr(model, field))
+
+    if model.kind == "shocks":
+        u, started = draws.redrawn(at, draws.generator(at).random(weeks), F, future, uniform=True), None
+        for n in range(weeks):
+            started = n if u[n] < number("a_year") / YEAR else started
+            path[n] = started is not None and n - started < number("weeks")
+        return path, 1 - number("depth") * path
+    e = draws.redrawn(at, draws.generator(at).standard_normal(weeks), F, future)
+    odds = number("share") / (1 - number("share")) * np.exp(autoregression(e, number("rho"), number("sd")))
+    path = odds / (1 + odds)
+    return path, np.exp(-number("effect") * (path - number("share")))
+
+
+def discounts(draws: Draws, model: Any, weeks: int) -> np.ndarray:
+    """d_n of promotions (section 4)."""
+    every, lasting, low, high = (
+        draws.number(f"demand.promotions.{field}", getattr(model, field)) for field in ("every", "weeks", "low", "high")
+    )
+    drawn, path = draws.generator("demand.promotions").random((weeks, 2)), np.zeros(weeks)
+    for k in range(math.ceil(weeks / every)):
+        begins = k * every + drawn[k, 0] * (every - lasting)
+        for n in range(weeks):
+            if begins <= n < begins + lasting:
+                path[n] = low + (high - low) * drawn[k, 1]
+    return path
+
+
 def as_date(day: Any) -> date:
     """A date of a file, written as text or as a TOML date."""
     return day if isinstance(day, date) else date.fromisoformat(day)
@@ -194,6 +244,60 @@ def planned(draws: Draws, channel: Any, t: np.ndarray, recorded: dict[str, np.nd
     if rule.rule == "demand-capturing":
         return np.full(len(t), number("weekly") * number("cap"))
     raise AssertionError(rule.rule)
+
+
+def changed(
+    draws: Draws, scenario: Any, channel: Any, path: np.ndarray, t: np.ndarray, promotions: np.ndarray
+) -> np.ndarray:
+    """X_nc after season, cycle, promotions to come, a first week and steps (section 5)."""
+    rule, at = channel.spend, f"channels.{channel.name}.spend"
+    if rule.lever == "bought":
+        return path
+    path = path * season(draws, scenario.demand.season, t) ** draws.number(f"{at}.season", rule.season)
+    if scenario.spend.cycle is not None:
+        rho, sd = (draws.number(f"spend.cycle.{key}", getattr(scenario.spend.cycle, key)) for key in ("rho", "sd"))
+        wave = autoregression(draws.generator("cycle").standard_normal(len(t)), rho, sd)
+        path = path * np.exp(draws.number(f"{at}.cycle", rule.cycle) * wave)
+    ahead = np.array([np.count_nonzero(promotions[n + 1 : n + 4] > 0) for n in range(len(t))])
+    path = path * np.exp(draws.number(f"{at}.anticipation", rule.anticipation) * ahead)
+    if rule.from_week is not None:
+        path = np.where(t < rule.from_week, 0.0, path)
+    for step in rule.steps:
+        factor = draws.number(f"{at}.steps.{step.name}.factor", step.factor)
+        for n, week in enumerate(t):
+            if week >= step.week and (step.weeks is None or week < step.week + step.weeks):
+                path[n] = path[n] * factor
+    return path
+
+
+def effectiveness(draws: Draws, channel: Any, t: np.ndarray, P: int) -> np.ndarray:
+    """m_nc (section 6)."""
+    model, at = channel.effectiveness, f"channels.{channel.name}.effectiveness"
+    if model is None:
+        return np.ones(len(t))
+    if model.kind == "decay":
+        return np.array([(1 - draws.number(f"{at}.per_year", model.per_year)) ** (week / YEAR) for week in t])
+    if model.kind == "shift":
+        factor = draws.number(f"{at}.factor", model.factor)
+        last = math.inf if model.weeks is None else model.week + model.weeks
+        return np.array([factor if model.week <= week < last else 1.0 for week in t])
+    if model.kind == "wear-out":
+        half_life, refresh = (draws.number(f"{at}.{key}", getattr(model, key)) for key in ("half_life", "refresh"))
+        return np.array([2.0 ** -((week % refresh) / half_life) for week in t])
+    if model.kind == "random-walk":
+        sd = draws.number(f"{at}.sd", model.sd)
+        walk = np.cumsum(draws.generator(f"effectiveness.{channel.name}").standard_normal(len(t)))
+        return np.array([math.exp(sd * (walk[n] - walk[P]) - sd**2 * abs(week) / 2) for n, week in enumerate(t)])
+    raise AssertionError(model.kind)
+
+
+def contacts(draws: Draws, scenario: Any, channel: Any, t: np.ndarray) -> np.ndarray:
+    """What a unit of money buys (section 6)."""
+    if channel.price is None:
+        return np.ones(len(t))
+    at = f"channels.{channel.name}.price"
+    growth, power = (draws.number(f"{at}.{key}", getattr(channel.price, key)) for key in ("per_year", "season"))
+    return 1 / ((1 + growth) ** (t / YEAR) * season(draws, scenario.demand.season, t) ** power)
 
 
 def correlated(draws: Draws, scenario: Any, t: np.ndarray) -> dict[str, np.ndarray]:
@@ -248,6 +352,10 @@ def kernel(draws: Draws, at: str, model: Any) -> np.ndarray:
     elif model.kind == "weibull-cdf":
         k, s = number("shape"), number("scale")
         w = [math.prod(math.exp(-((i / s) ** k)) for i in range(1, lag + 1)) for lag in range(L)]
+    elif model.kind == "brand-stock":
+        quick = np.array([number("retention") ** lag for lag in range(L)])
+        slow = np.array([0.5 ** (lag / number("slow_half_life")) for lag in range(L)])
+        return (1 - number("slow_share")) * quick / quick.sum() + number("slow_share") * slow / slow.sum()
     elif model.kind == "binomial":
         w = [(1 - lag / L) ** (1 / retention() - 1) for lag in range(L)]
     else:
@@ -277,7 +385,18 @@ def saturation(draws: Draws, at: str, model: Any) -> Callable:
     if model.kind == "power":
         exponent = number("exponent")
         return steady(lambda v: dual.power(v, exponent), 1e-12)
+    if model.kind == "reach-frequency":
+        at_one, f = number("contact_at"), number("frequency")
+
+        def reached_and_convinced(v):
+            contacts = dual.larger(v / at_one, 1e-12)
+            reach = 1 - dual.exp(-1.0 * contacts)
+            return (v / at_one) / (contacts / reach + f)
+
+        return reached_and_convinced
     h = number("half_at")
+    if model.kind == "segments":
+        return lambda v: (v / (v + h)) / 2 + (v / (v + h * number("far"))) / 2
     if model.kind == "hill":
         s = number("slope")
         return steady(lambda v: dual.power(v, s) / (dual.power(v, s) + h**s), 1e-12 * h)

@@ -26,6 +26,7 @@ class Case(NamedTuple):
     scenario: Any
     world: World
     factual: Roll
+    outlook: Roll  # what was to be expected of the same levers before week T
     held: np.ndarray  # [n, 1, G, C] factual levers up to T-1, zero from T on
     futures: Sequence[World]  # worlds that differ after T, where mu's response depends on that
 
@@ -39,11 +40,17 @@ def case(scenario: Any, replicate: int, master: bytes = formulas.MASTER) -> Case
     factual = rollout(world, world.levers, chase=True)
     held = factual.lever.copy()
     held[world.P + world.T :] = 0
+    # walks are expected to stay where they were in week T-1
+    walks = [getattr(c.effectiveness, "kind", "") == "random-walk" for c in scenario.channels]
+    m, origin = world.m.copy(), world.P + world.T
+    m[origin:, walks] = m[origin - 1, walks]
+    world = world._replace(m=m)
+    outlook = rollout(world, factual.lever)
     futures: list[World] = [world]
     if any(channel.bought for channel in world.channels):
         redrawn = (drawing.draw(scenario, draws, recorded, formulas.FUTURES + k) for k in range(formulas.FUTURES))
         futures = [world._replace(q=new.q, base=new.base, appetite=new.appetite) for new in redrawn]
-    return Case(scenario, world, factual, held, futures)
+    return Case(scenario, world, factual, outlook, held, futures)
 
 
 def paths(scenario: Any, replicate: int, master: bytes = formulas.MASTER) -> dict[str, np.ndarray]:

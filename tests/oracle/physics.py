@@ -23,6 +23,8 @@ class Channel(NamedTuple):
     strength: float  # of capturing or of chasing
     halo: float
     chase: tuple[int, float, float] | None  # window, low, high
+    quarterly: tuple[float, float, float] | None  # strength, low, high
+    of_sales: int | None  # weeks of KPI
     scale: float
 
 
@@ -39,24 +41,27 @@ class World(NamedTuple):
     level: np.ndarray  # [G] level_g * level
     q: np.ndarray  # [n]
     base: np.ndarray  # [n, G]
-    controls: np.ndarray  # [n, K], then a 0/1 column for each event: its dates are public
+    controls: np.ndarray  # [n, K] all columns that analysts see
     calendar: np.ndarray  # [n]
     plan: np.ndarray  # [n, C] national X
     appetite: np.ndarray  # [n, C] weekly LN_n(cv) of a bought channel, else 0
     allot: np.ndarray  # [G, C]
+    tier: np.ndarray  # [n, G] planned money of a geo's tier
+    m: np.ndarray  # [n, C] effectiveness
+    rate: np.ndarray  # [n, C] contacts for money
+    synergies: tuple[tuple[int, int, float], ...]
     effect: np.ndarray  # [G, C]
     channels: tuple[Channel, ...]
     unit_value: float
     margin: float
     beta: np.ndarray  # [C]
     reference: float = 1.0
-    noise_factor: np.ndarray | float = 1.0  # [n, G]
-    noise_add: np.ndarray | float = 0.0  # [n, G]
+    observe: Callable = lambda mu, n: mu  # (mu [a, G], week n) -> kpi [a, G]
 
     @property
     def levers(self) -> np.ndarray:
         """Planned levers [n, 1, G, C]."""
-        return (self.plan[:, None, :] * self.allot)[:, None]
+        return (self.plan[:, None, :] * self.allot * self.tier[:, :, None])[:, None]
 
 
 class Roll(NamedTuple):
@@ -120,8 +125,8 @@ def rollout(
 
     def entering(c: int, n: int) -> Any:
         """What enters the carry-over of channel c in week n."""
-        v = paid[n, :, :, c] / (world.channels[c].scale * world.share)
-        return v if world.channels[c].carry_over_first else world.channels[c].curve(v)
+        v = paid[n, :, :, c] * (world.rate[n, c] / (world.channels[c].scale * world.share))
+        return v if world.channels[c].carry_over_first else world.channels[c].curve(v) * world.m[n, c]
 
     for n in range(start):
         for c in order:
@@ -130,7 +135,7 @@ def rollout(
         for c in order:
             channel = world.channels[c]
             plan = base[n, :, :, c]
-            if chase and channel.chase is not None:
+            if chase:
                 plan = plan * multiplier(world, channel, kpi, n)
             lever[n, :, :, c] = plan * scale[n, :, :, c] + add[n, :, :, c]
             paid[n, :, :, c] = lever[n, :, :, c]
@@ -146,26 +151,41 @@ def rollout(
             stock[n, :, :, c] = entering(c, n)
             first = max(0, n - len(channel.weights) + 1)
             carried = dual.weighted(channel.weights[: n + 1 - first][::-1], stock[first : n + 1, :, :, c])
-            answer = channel.curve(carried) if channel.carry_over_first else carried
+            answer = channel.curve(carried) * world.m[n, c] if channel.carry_over_first else carried
             shape[n, :, :, c] = answer * (world.effect[:, c] * world.share)
         mu[n] = sum((world.beta[c] * shape[n, :, :, c] for c in range(C)), world.base[n])
-        kpi[n] = mu[n] * at(world.noise_factor, n) + at(world.noise_add, n)
+        for a, b, gamma in together(world):
+            mu[n] = mu[n] + shape[n, :, :, a] * shape[n, :, :, b] * (gamma / world.share)
+        kpi[n] = world.observe(mu[n], n)
     return Roll(lever, demand, paid, shape, mu, kpi)
 
 
-def at(path: np.ndarray | float, n: int) -> Any:
-    """Week n of a path, or the constant itself."""
-    return path if isinstance(path, float) else path[n]
+def together(world: World) -> list[tuple[int, int, float]]:
+    """Pairs of channels that help each other, and the size of it."""
+    return [(a, b, strength * abs(world.beta[a] * world.beta[b]) ** 0.5) for a, b, strength in world.synergies]
 
 
 def multiplier(world: World, channel: Channel, kpi: Any, n: int) -> Any:
-    """m_n of a demand-chasing channel, [a, 1]."""
-    window, low, high = channel.chase
-    arms = dual.value_of(kpi).shape[1]
-    memory = [np.full(arms, world.reference) if i < 0 else over_geos(kpi[i]) for i in range(n - window, n)]
-    floor = 1e-9 * world.reference
-    latest, mean = dual.larger(memory[-1], floor), dual.larger(sum(memory[1:], memory[0]) / window, floor)
-    m = dual.smaller(dual.larger(dual.power(latest / mean, channel.strength), low), high)
+    """m_n of the rules that look at the KPI, [a, 1]; n is a position, the panel begins at P."""
+    arms, floor = dual.value_of(kpi).shape[1], 1e-9 * world.reference
+
+    def mean(first: int, past: int) -> Any:
+        """The mean KPI of positions [first, past)."""
+        weeks = [np.full(arms, world.reference) if i < 0 else over_geos(kpi[i]) for i in range(first, past)]
+        return dual.larger(sum(weeks[1:], weeks[0]) / (past - first), floor)
+
+    m: Any = np.ones(arms)
+    if channel.chase is not None:
+        window, low, high = channel.chase
+        ratio = dual.power(mean(n - 1, n) / mean(n - window, n), channel.strength)
+        m = m * dual.smaller(dual.larger(ratio, low), high)
+    if channel.quarterly is not None:
+        strength, low, high = channel.quarterly
+        start = n - (n - world.P) % 13
+        growth = dual.power(mean(start - 13, start) / mean(start - 26, start - 13), strength)
+        m = m * dual.smaller(dual.larger(growth, low), high)
+    if channel.of_sales is not None:
+        m = m * (mean(n - channel.of_sales, n) / world.reference)
     return m[:, None]
 
 

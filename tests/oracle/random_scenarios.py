@@ -31,11 +31,12 @@ class Layout(NamedTuple):
 
 BOUGHT_TWICE = ("demand-capturing", "demand-capturing")
 LAYOUTS = (
-    Layout(56, 10, 8, 54, 4, 1, "gaussian", ("pulsed", "recorded", "seasonal", "always-on"), longest=40),
+    Layout(56, 10, 8, 54, 4, 1, "growing", ("pulsed", "recorded", "seasonal", "always-on"), longest=40),
     Layout(40, 20, 10, 6, 12, 3, "multiplicative", ("flighted", "correlated", "correlated")),
     Layout(30, 8, 6, 8, 6, 1, "student-t", ("demand-chasing", "flighted", "demand-chasing")),
-    Layout(24, 6, 6, 30, 5, 1, "gaussian", ("always-on", *BOUGHT_TWICE), ((2, ("c1", "c0")),)),
+    Layout(24, 6, 6, 30, 5, 1, "negative-binomial", ("always-on", *BOUGHT_TWICE), ((2, ("c1", "c0")),)),
     Layout(30, 8, 6, 8, 6, 2, "ar1", ("demand-chasing", "demand-capturing", "flighted")),
+    Layout(26, 7, 5, 9, 6, 2, "poisson", ("demand-chasing", "flighted")),
     Layout(52, 5, 4, 10, 4, 1, "student-t", ("recorded",), longest=40),
     Layout(80, 12, 6, 9, 7, 1, "ar1", ("correlated", "demand-chasing", "pulsed", "correlated"), longest=40),
     Layout(24, 6, 6, 8, 5, 4, "multiplicative", (*BOUGHT_TWICE, "demand-chasing"), ((0, ("c2",)), (1, ("c0",)))),
@@ -43,12 +44,17 @@ LAYOUTS = (
     Layout(20, 5, 4, 6, 4, 4, "student-t", ("seasonal", "flighted")),
     Layout(40, 20, 10, 6, 12, 1, "multiplicative", ("pulsed", "demand-capturing", "demand-chasing", "seasonal")),
 )
-FEW = 5  #: structures that between them meet every mechanism
-CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial")
-SATURATIONS = ("hill", "power", "exponential", "michaelis-menten", "logistic", "tanh", "none", "log", "hill")
+FEW = 6  #: structures that between them meet every mechanism
+CARRY_OVERS = ("geometric", "weibull-pdf", "none", "delayed", "weibull-cdf", "binomial", "brand-stock")
+SATURATIONS = (
+    "hill", "power", "exponential", "michaelis-menten", "logistic", "tanh", "none", "log", "hill", "segments",
+    "reach-frequency",
+)  # fmt: skip
+EFFECTIVENESS = ("", "random-walk", "shift", "decay", "wear-out", "spell")
 TRENDS = ("none", "linear", "random-walk", "piecewise")
 SEASONS = ("random", "none", "fixed")
 SIZES = ("share", "r_squared", "sd")
+COUNTS = ("poisson", "negative-binomial")
 
 
 class Numbers(NamedTuple):
@@ -90,21 +96,102 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
         "breaks": "compound",
         "time": times(layout, start),
         "demand": demand(layout, structure, kinds, number, start),
-        "controls": [control(f"z{k}", number) for k in range(int(kinds.integers(3)))],
+        "controls": [control(k, number) for k in range(int(kinds.integers(3)))],
         "channels": [channel(layout, c, structure, kinds, number) for c in range(len(layout.rules))],
         "noise": noise(layout.noise, SIZES[(structure + structure // 3) % 3], number),
         "questions": questions(layout),
     }
+    parts["demand"] |= moves(layout, structure, Numbers(np.random.default_rng([4, seed])))
     if layout.geos > 1:
         parts["geo"] = {
             "count": layout.geos,
             **{f"{name}_sd": number(0.1, 0.5, "positive") for name in ("population", "level", "spend", "effect")},
         }
-    if layout.rules.count("correlated") > 1:
-        parts["spend"] = {"correlation": number(-0.3, 0.9)}
-    if structure % 2:
+    parts["spend"] = {"correlation": number(-0.3, 0.9)} if layout.rules.count("correlated") > 1 else {}
+    parts["spend"]["cycle"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.05, 0.3, "positive")}
+    bounded = [c["name"] for c in parts["channels"] if c["saturation"]["kind"] not in ("power", "log", "none")]
+    if structure % len(LAYOUTS) in (2, 4, 8) and len(bounded) > 1:  # one without, two with bought channels
+        pair = [bounded[0], bounded[-1]]
+        parts["synergies"] = [{"name": "both", "channels": pair, "strength": number(-0.2, 0.4)}]
+    if layout.geos > 2:
+        parts["geo"]["tiers"] = tiers(layout, number)
+    if structure % 2 or layout.noise in COUNTS:
         parts["kpi"] = {"unit": "conversions", "value": round(float(rng.uniform(2, 40)), 2), "margin": 0.4}
     return "\n".join(section(key, value) for key, value in parts.items())
+
+
+def tiers(layout: Layout, number: Numbers) -> list[dict[str, Any]]:
+    """Two tiers, the second launched later."""
+    return [
+        {"name": "large", "geos": 1, "spend": number(1.0, 2.0, "positive")},
+        {"name": "small", "geos": layout.geos - 1, "spend": number(0.4, 1.0), "launch": layout.weeks // 4},
+    ]
+
+
+def changed(spend: dict[str, Any], layout: Layout, turn: int, number: Numbers) -> dict[str, Any]:
+    """What changes a plan, by turns."""
+    if turn % 3 == 0:
+        spend |= {"season": number(-1.0, 2.0), "cycle": number(-1.0, 1.5), "anticipation": number(-0.3, 0.5)}
+    if turn % 4 == 1:
+        steps = [{"name": "dark", "week": 3, "weeks": 4, "factor": 0.0}]
+        spend["steps"] = [*steps, {"name": "up", "week": layout.weeks // 2, "factor": number(1.2, 2.0)}]
+    if turn % 5 == 2:
+        spend["from_week"] = 5
+    if turn % 4 == 2:
+        spend["quarterly"] = {"strength": number(0.3, 1.5), "low": number(0.6, 0.9), "high": number(1.1, 1.6)}
+    if turn % 5 == 4:
+        spend["of_sales"] = {"window": 1 + turn % 6}
+    return spend
+
+
+def effectiveness(kind: str, layout: Layout, number: Numbers) -> dict[str, Any]:
+    """How an effect changes."""
+    if kind == "random-walk":
+        return {"kind": kind, "sd": number(0.02, 0.1, "positive")}
+    if kind == "decay":
+        return {"kind": kind, "per_year": number(-0.2, 0.5)}
+    if kind == "wear-out":
+        return {"kind": kind, "half_life": number(4.0, 12.0, "positive"), "refresh": number(6.0, 20.0, "positive")}
+    ends = {"weeks": 6} if kind == "spell" else {}
+    return {"kind": "shift", "week": layout.weeks - 4, "factor": number(-0.5, 1.6), **ends}
+
+
+def random_measure(seed: int, structures: int = FEW) -> str:
+    """Steps of `measure` for ``random_scenario(seed)``, every kind once or twice, in random order."""
+    layout, rng = LAYOUTS[seed % structures % len(LAYOUTS)], np.random.default_rng([4, seed])
+    number, names = Numbers(rng), [f"c{c}" for c in range(len(layout.rules))]
+
+    def some() -> dict[str, Any]:
+        chosen = [name for name in names if rng.random() < 0.6]
+        return {"channels": chosen} if chosen else {}
+
+    def week() -> int:
+        return int(rng.integers(layout.weeks))
+
+    def claimed() -> dict[str, Any]:
+        return {
+            "kind": "claims", "coverage": number(0.2, 1.5, "positive"), "weeks": int(rng.choice([1, 4])),
+            "poaching": number(0.0, 0.05), "cv": number(0.0, 0.4), "delay": int(rng.integers(3)),
+        }  # fmt: skip
+
+    steps: list[dict[str, Any]] = [
+        {"kind": "spend-error", "sd": number(0.0, 0.3)} | some(),
+        {"kind": "fee", "share": number(0.0, 0.3)} | some(),
+        {"kind": "unit", "factor": number(0.001, 2.0, "positive")} | some(),
+        {"kind": "outliers", "count": int(rng.integers(4)), "low": number(2.0, 5.0), "high": number(6.0, 20.0)}
+        | some(),
+        {"kind": "spend-tracking-loss", "week": week(), "share": number(0.0, 0.6)} | some(),
+        {"kind": "kpi-error", "sd": number(0.0, 0.2)},
+        {"kind": "kpi-tracking-loss", "week": week(), "share": number(0.1, 0.6, "fraction")},
+        *({"kind": "missing", "share": number(0.0, high)} for high in (0.2, 1.0)),
+        *({"kind": "backfilled", "share": number(0.0, high)} for high in (0.3, 1.0)),
+        {"kind": "late-booking", "share": number(0.0, 0.4)},
+        {"kind": "privacy", "scale": number(0.0, 0.1)},
+        claimed() | {"channels": names[:1]},
+        *([claimed() | {"channels": names[2:]}] if len(names) > 2 else []),
+    ]
+    order = rng.permutation(len(steps))
+    return section("measure", [{"name": f"step{i}", **steps[i]} for i in order])
 
 
 def recorded_csv(seed: int) -> str:
@@ -153,7 +240,7 @@ def times(layout: Layout, start: date) -> dict[str, Any]:
 
 
 def demand(layout: Layout, structure: int, kinds: Any, number: Numbers, start: date) -> dict[str, Any]:
-    """Level, trend, season, shock and events."""
+    """Level, trend, season, shock and events; counts are small."""
     rng = number.rng
     trend: dict[str, Any] = {"kind": TRENDS[structure % 4]}
     if trend["kind"] == "linear":
@@ -171,7 +258,10 @@ def demand(layout: Layout, structure: int, kinds: Any, number: Numbers, start: d
     elif season["kind"] == "fixed":
         order = int(kinds.integers(1, 4))
         season |= {wave: [number(-0.1, 0.15) for _ in range(order)] for wave in ("cosine", "sine")}
-    out = {"level": number(800.0, 1500.0, "positive"), "trend": trend, "season": season}
+    if season["kind"] != "none" and layout.weeks < 52:
+        season["part_of_a_year"] = True
+    level = number(25.0, 60.0) if layout.noise in COUNTS else number(800.0, 1500.0, "positive")
+    out = {"level": level, "trend": trend, "season": season}
     if kinds.random() < 0.6 or structure % len(LAYOUTS) == 1:
         out["shock"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.02, 0.1, "positive")}
     days = np.arange(-7 * layout.pre_history, 7 * (layout.weeks + max(layout.holdout, layout.horizon) + layout.tail))
@@ -180,17 +270,46 @@ def demand(layout: Layout, structure: int, kinds: Any, number: Numbers, start: d
             "name": f"event{i}",
             "dates": [(start + timedelta(days=int(day))).isoformat() for day in sorted(rng.choice(days, 4))],
             "lift": number(-0.2, 0.6),
+            "seen": i == 0,
         }
         for i in range(int(kinds.integers(3)))
     ]
     return out
 
 
-def control(name: str, number: Numbers) -> dict[str, Any]:
-    """An AR(1) control."""
+def moves(layout: Layout, structure: int, number: Numbers) -> dict[str, Any]:
+    """Breaks or promotions, and a competitor, seen or hidden."""
+    rival = {"name": "rival", "seen": structure % 3 == 2}
+    if structure % 2:
+        rival |= {
+            "kind": "shocks", "a_year": number(2.0, 12.0, "positive"), "weeks": number(1.0, 4.0),
+            "depth": number(0.05, 0.4, "fraction"),
+        }  # fmt: skip
+        promotions = {
+            "every": number(5.0, 9.0), "weeks": number(1.0, 4.0), "low": number(0.0, 0.2), "high": number(0.2, 0.4),
+            "elasticity": number(0.5, 3.0, "real"), "seen": structure % 3 != 0,
+        }  # fmt: skip
+        return {"competitors": [rival], "promotions": promotions}
+    rival |= {
+        "kind": "share-of-voice", "share": number(0.3, 0.6, "fraction"), "rho": number(0.0, 0.9),
+        "sd": number(0.1, 0.6, "positive"), "effect": number(-0.5, 1.5, "real"),
+    }  # fmt: skip
+    last = layout.weeks + max(layout.holdout, layout.horizon) + layout.tail - 8
+    breaks = [
+        {"name": "shift", "kind": "level", "week": number(-layout.pre_history, last), "factor": number(0.7, 1.2)},
+        {
+            "name": "outage", "kind": "spell", "week": number(-layout.pre_history, last), "weeks": number(1.0, 7.0),
+            "factor": number(0.2, 0.9, "positive"), "fade": number(0.0, 4.0),
+        },
+    ]  # fmt: skip
+    return {"competitors": [rival], "breaks": breaks}
+
+
+def control(k: int, number: Numbers) -> dict[str, Any]:
+    """An AR(1) control; every second one is hidden."""
     return {
-        "name": name, "mean": number(-2.0, 5.0, "real"), "sd": number(0.5, 2.0, "positive"),
-        "rho": number(0.0, 0.9), "effect": number(-20.0, 20.0, "real"),
+        "name": f"z{k}", "mean": number(-2.0, 5.0, "real"), "sd": number(0.5, 2.0, "positive"),
+        "rho": number(0.0, 0.9), "effect": number(-20.0, 20.0, "real"), "seen": k % 2 == 0,
     }  # fmt: skip
 
 
@@ -201,23 +320,38 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
     scaled_by = ("mean-active", "max", "money", "mean-active")[(turn + structure // 4) % 4]
     unit = money if scaled_by == "money" else 1.0
     curve: dict[str, Any] = {
-        "kind": SATURATIONS[(turn + structure // 3) % len(SATURATIONS)],
+        "kind": SATURATIONS[turn % len(SATURATIONS)],
         "scaled_by": scaled_by,
     }
     if curve["kind"] == "power":
         curve["exponent"] = number(0.3, 0.95, "fraction")
+    elif curve["kind"] == "reach-frequency":
+        curve |= {"contact_at": number(0.2 * unit, unit, "positive"), "frequency": number(0.5, 3.0, "positive")}
     elif curve["kind"] != "none":
         curve["half_at"] = number(0.4 * unit, 2.5 * unit, "positive")
+    if curve["kind"] == "segments":
+        curve["far"] = number(1.0, 9.0)
     if curve["kind"] == "hill":
         curve["slope"] = number(0.6, 2.5, "positive")
     out = {
         "name": f"c{c}",
         "kind": "brand-search" if rule == "demand-capturing" else "tv",
         "spend": spend,
-        "carry_over": carry_over(CARRY_OVERS[(turn + structure // 2) % len(CARRY_OVERS)], layout, kinds, number),
+        "carry_over": carry_over(CARRY_OVERS[(turn + structure) % len(CARRY_OVERS)], layout, kinds, number),
         "saturation": curve,
         "order": ("carry-over-first", "saturation-first")[(turn + structure // 2) % 2],
     }
+    if rule != "demand-capturing":
+        out["spend"] = changed(spend, layout, turn, number)
+    changes = EFFECTIVENESS[turn % len(EFFECTIVENESS)]
+    if changes == "random-walk" and out["order"] == "saturation-first":
+        changes = "decay"
+    if changes:
+        out["effectiveness"] = effectiveness(changes, layout, number)
+    if turn % 4 == 3:
+        out["price"] = {"per_year": number(-0.1, 0.4), "season": number(-1.0, 1.0)}
+    if layout.geos > 1 and turn % 2:
+        out["national_only"] = True
     if scaled_by != "money" and turn % 3 == 1:
         out["effect"] = number(10.0, 80.0, "real")
     else:
@@ -267,7 +401,9 @@ def carry_over(kind: str, layout: Layout, kinds: Any, number: Numbers) -> dict[s
     out: dict[str, Any] = {"kind": kind, "length": length, "normalised": bool(kinds.random() < 0.6)}
     if kind == "geometric" and length % 2:
         return out | {"half_life": number(0.4, 4.0, "positive")}
-    if kind in ("geometric", "delayed", "binomial"):
+    if kind == "brand-stock":
+        out |= {"slow_share": number(0.2, 0.7), "slow_half_life": number(5.0, 30.0, "positive")}
+    if kind in ("geometric", "delayed", "binomial", "brand-stock"):
         out["retention"] = number(0.2, 0.85, "fraction")
     if kind == "delayed":
         out["peak"] = number(0.0, min(3.0, length - 0.5))
@@ -277,15 +413,20 @@ def carry_over(kind: str, layout: Layout, kinds: Any, number: Numbers) -> dict[s
 
 
 def noise(kind: str, size: str, number: Numbers) -> dict[str, Any]:
-    """KPI noise."""
+    """KPI noise, or a count."""
+    if kind in COUNTS:
+        out: dict[str, Any] = {"kind": kind, "zero": number(0.0, 0.3)}
+        return out if kind == "poisson" else out | {"dispersion": number(1.0, 20.0, "positive")}
     spread = {
         "share": number(0.01, 0.06, "positive"),
         "r_squared": number(0.5, 0.95),
         "sd": number(5.0, 50.0, "positive"),
     }
-    out: dict[str, Any] = {"kind": "gaussian" if kind == "multiplicative" else kind, size: spread[size]}
+    out = {"kind": "gaussian" if kind in ("multiplicative", "growing") else kind, size: spread[size]}
     if kind == "multiplicative":
         out["multiplicative"] = True
+    elif kind == "growing":
+        out["power"] = number(0.3, 1.2, "positive")
     elif kind == "student-t":
         out["df"] = number(3.0, 8.0)
     elif kind == "ar1":

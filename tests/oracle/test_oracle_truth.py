@@ -113,7 +113,7 @@ def known(truth: Any, expected: dict[str, Any]) -> dict[str, Any]:
 def best(case: Any, truth: Any, problems: list[Any], seed: int) -> list[str]:
     """The optimum of every problem: feasible, worth what it says, with nothing above its bound."""
     found, rng = [], np.random.default_rng(seed)
-    bought = any(channel.bought for channel in case.world.channels)
+    interacts = any(channel.bought for channel in case.world.channels) or bool(case.world.synergies)
     for i, (optimum, units) in enumerate(zip(truth.optima, problems, strict=True)):
         money = units.status_quo.sum()
         others = decisions.feasible_amounts(units, 60, rng)
@@ -123,7 +123,7 @@ def best(case: Any, truth: Any, problems: list[Any], seed: int) -> list[str]:
         expected = value.mean(axis=0)
         found += faults(
             {
-                f"optimum {i} separable": (optimum.separable, float(not bought)),
+                f"optimum {i} separable": (optimum.separable, float(not interacts)),
                 f"optimum {i} reference_value": (optimum.reference_value, expected[1], money),
                 f"optimum {i} value": (optimum.value, expected[2], money),
                 f"optimum {i} mc_se": (

@@ -49,6 +49,16 @@ def test_tables_hold_the_brief(written: Path, clean: Any) -> None:
     np.testing.assert_allclose(more["radio"], 1.2 * brief.questions.plans[0, :, 0, 1], rtol=1e-12)
 
 
+def test_tables_hold_what_is_seen(dirty: Any, tmp_path: Path) -> None:
+    folder, brief = write_folder(dirty, tmp_path / "seen", with_truth=False) / "brief-0002", dirty.briefs[1]
+    panel, gone = pd.read_csv(folder / "panel.csv"), brief.panel.mask == 0
+    np.testing.assert_array_equal(panel.kpi.isna(), gone)
+    np.testing.assert_array_equal(panel.kpi[~gone], brief.panel.kpi[~gone, 0])
+    np.testing.assert_array_equal(panel["spend_tv"], brief.panel.spend[:, 0, 0])
+    np.testing.assert_array_equal(panel["claim_paid-social"], brief.panel.claims[:, 0, 3])
+    assert (panel["claim_tv"] == 0).all() and "claim_tv" not in pd.read_csv(folder / "future.csv")
+
+
 def test_json_holds_the_questions(written: Path, clean: Any) -> None:
     brief, folder = clean.briefs[0], written / "brief-0001"
     context, questions, problems = (

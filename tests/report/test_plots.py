@@ -26,6 +26,17 @@ def test_paths_leave_the_pre_history_out(clean: Any) -> None:
     np.testing.assert_allclose(held, clean.truths[1].answers.forecast[:, 0], rtol=1e-12)
 
 
+def test_paths_show_the_kpi_as_it_is_seen_and_all_else_as_it_was(clean: Any, dirty: Any, tmp_path: Path) -> None:
+    one, other, panel = paths_of(clean, 1), paths_of(dirty, 1), dirty.briefs[1].panel
+    gone = panel.mask == 0
+    assert 0 < gone.sum() < 80 and np.isnan(other.kpi[:156][gone]).all()
+    np.testing.assert_array_equal(other.kpi[:156][~gone], panel.kpi[~gone, 0])
+    np.testing.assert_array_equal(other.kpi[156:], one.kpi[156:])
+    for field in ("spend", "lever", "base", "contribution", "dates"):
+        np.testing.assert_array_equal(getattr(other, field), getattr(one, field))
+    plot_world(dirty, tmp_path / "world.svg", 1)
+
+
 @pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
 def test_a_picture_is_written_whole(clean: Any, tmp_path: Path, suffix: str, begins: bytes) -> None:
     file = plot_world(clean, tmp_path / f"world{suffix}", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +87,45 @@ def test_card_says_what_a_scenario_is() -> None:
     assert card(read_scenario("collinear"))["points"] == [
         "collinear[0]", "collinear[0.5]", "collinear[0.9]", "collinear[0.99]",
     ]  # fmt: skip
+
+
+def test_card_says_how_a_scenario_is_seen(clean: Any, dirty: Any) -> None:
+    assert card(clean.scenario)["measure"] == []
+    assert card(dirty.scenario)["measure"] == [
+        "unit, channels tv, factor 0.001", "kpi-tracking-loss, week 100, share 0.4", "missing, share 0.2",
+        "claims, channels paid-social, coverage 0.9, weeks 4",
+    ]  # fmt: skip
+
+
+def test_facts_do_not_depend_on_what_is_seen(clean: Any, dirty: Any) -> None:
+    assert facts(dirty, 1) == facts(clean, 1)
+
+
+MOVED = """schema_version = 1
+name = "moved"
+base = "clean"
+breaks = "compound"
+[demand]
+promotions = { every = 8, weeks = 2, low = 0.1, high = 0.3, elasticity = 2 }
+breaks = [{ name = "lockdown", kind = "spell", week = 60, weeks = 12, factor = 0.7, fade = 8 }]
+competitors = [{ name = "rival", kind = "shocks", a_year = 3, weeks = 4, depth = 0.2 }]
+events = [{ name = "black-friday", seen = false }]
+[[controls]]
+name = "price"
+effect = -100
+seen = false
+"""
+
+
+def test_card_says_what_moves_demand_and_what_nobody_sees(tmp_path: Path) -> None:
+    (tmp_path / "moved.toml").write_text(MOVED)
+    assert card(read_scenario(tmp_path / "moved.toml"))["demand"][3:] == [
+        "break lockdown: spell, week 60, weeks 12, factor 0.7, fade 8",
+        "competitor rival: shocks, a year 3, weeks 4, depth 0.2 (hidden)",
+        "promotions of 2 weeks in every 8, discounts from 0.1 to 0.3, elasticity 2",
+        "event black-friday, lift 0.2 to 0.4 (hidden)",
+        "control price, effect -100 (hidden)",
+    ]
 
 
 def test_every_shipped_scenario_has_a_card() -> None:

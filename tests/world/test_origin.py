@@ -22,6 +22,8 @@ WEEKS, BACK = 60, 13
 LEFT = WEEKS - BACK
 HOLDOUT, HORIZON, TAIL = 8, 10, 14
 CONTROL = '[[controls]]\nname = "price"\nmean = 10.0\nsd = 1.0\nrho = 0.6\neffect = -30.0\n'
+RIVAL = '[[demand.competitors]]\nname = "rival"\nkind = "shocks"\na_year = 5\nweeks = 3\ndepth = 0.3\n'
+PROMOTIONS = "[demand.promotions]\nevery = 7\nweeks = 2\nlow = 0.1\nhigh = 0.2\nelasticity = 1.5\n"
 PROBLEMS = '[[questions.problems]]\nname = "fixed"\n[[questions.problems]]\nname = "free"\nbudget = "free"\n'
 ROAS = 'roas = { dist = "lognormal", median = 1.5, sigma = 0.4 }'
 RANDOM_WALK = 'trend = { kind = "random-walk", sd = 0.02 }'
@@ -35,6 +37,7 @@ def free_of_length(text: str, weeks: int) -> str:
         'kind = "gaussian"\nshare = 0.05': 'kind = "ar1"\nrho = 0.6\nsd = 30.0',
         'trend = { kind = "linear", per_year = 0.05 }': RANDOM_WALK,
         f"weeks = {WEEKS}": f"weeks = {weeks}",
+        "amplitude = 0.2": "amplitude = 0.2, part_of_a_year = true",
     }
     for old, new in changes.items():
         assert old in text, old
@@ -43,7 +46,7 @@ def free_of_length(text: str, weeks: int) -> str:
 
 
 def windows(*rows: tuple[int, int]) -> str:
-    return f"[questions]\nwindows = {[list(row) for row in rows]}\n{PROBLEMS}{CONTROL}"
+    return f"[questions]\nwindows = {[list(row) for row in rows]}\n{PROBLEMS}{CONTROL}{RIVAL}{PROMOTIONS}"
 
 
 @pytest.fixture(scope="module")

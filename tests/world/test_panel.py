@@ -98,6 +98,7 @@ def test_structure_equals_the_scan_where_it_is_offered(begun):
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_curve_and_order_keeps_its_structure(order, tmp_path):
     numbers = {"hill": ", half_at = 1.0, slope = 1.3", "power": ", exponent = 0.6", "none": ""}
+    numbers |= {"segments": ", half_at = 0.5, far = 6.0", "reach-frequency": ", contact_at = 0.4, frequency = 1.5"}
     channels = [
         worlds.channel(kind, saturation=f'kind = "{kind}"' + numbers.get(kind, ", half_at = 0.9"), order=order)
         for kind in SATURATION
@@ -157,7 +158,7 @@ def test_a_recorded_path_repeats_its_nearest_year():
 
 def test_policies_are_functions_of_what_is_seen():
     path = jnp.arange(12.0).reshape(6, 1, 2)
-    seen = Seen(jnp.asarray(2), path, jnp.ones(1), {})
+    seen = Seen(jnp.asarray(2), path, jnp.ones(1), {}, jnp.asarray(2), jnp.ones(()))
     np.testing.assert_array_equal(held(path)(seen), [[4, 5]])
     np.testing.assert_array_equal(edited(held(path), jnp.full((6, 1, 2), 0.5), jnp.ones((6, 1, 2)))(seen), [[3, 3.5]])
 
@@ -176,4 +177,5 @@ def test_geo_shares_add_up(tmp_path):
     told = state["told"]
     assert told["share"].sum() == pytest.approx(1) and (told["share"] > 0).all()
     np.testing.assert_allclose(told["allot"].sum(axis=0), 1)
-    np.testing.assert_allclose(told["planned"].sum(axis=1), told["plan"], rtol=1e-12)
+    national = told["planned"].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(told["planned"], told["allot"] * national, rtol=1e-12)

@@ -200,6 +200,12 @@ def test_every_form_of_a_channel(tmp_path: Path, part: str, form: str) -> None:
         assert getattr(table, key) == (tuple(value) if isinstance(value, list) else value)
 
 
+DRAWN = "{ dist = 'uniform', low = 0.1, high = 0.9 }"
+RIVAL = "[[demand.competitors]]\nname = 'rival'\n"
+PROMOTIONS = "[demand.promotions]\nevery = 8\nweeks = 2\nlow = 0.1\nhigh = 0.3\n"
+COUNTED = "[kpi]\nunit = 'conversions'\nvalue = 20\n[noise]\n"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -218,11 +224,35 @@ def test_every_form_of_a_channel(tmp_path: Path, part: str, form: str) -> None:
         ("share = 0.05", "r_squared = 0.9"),
         ("share = 0.05", "sd = { dist = 'gamma', shape = 2, scale = 3 }"),
         ("[noise]", "[demand.shock]\nrho = 0.9\nsd = 0.1\n[noise]"),
+        ("[noise]", f"[[demand.breaks]]\nname = 'b'\nkind = 'level'\nweek = 30\nfactor = {DRAWN}\n[noise]"),
+        (
+            "[noise]",
+            f"[[demand.breaks]]\nname = 'b'\nkind = 'spell'\nweek = -9\nweeks = 121\nfactor = {DRAWN}\n[noise]",
+        ),
+        ("[noise]", f"{RIVAL}kind = 'shocks'\na_year = 2\nweeks = 3\ndepth = {DRAWN}\n[noise]"),
+        ("[noise]", f"{RIVAL}kind = 'share-of-voice'\nrho = 0.5\nsd = 1\neffect = {DRAWN}\nseen = true\n[noise]"),
+        ("[noise]", f"{PROMOTIONS}elasticity = 2\n[noise]"),
+        ("[noise]", f"{PROMOTIONS}elasticity = 2\nseen = false\n[noise]"),
+        ("lift = 0.3", "lift = 0.3\nseen = false"),
+        ("effect = -2", "effect = -2\nseen = false"),
+        ("amplitude = 0.2 }", "amplitude = 0.2, part_of_a_year = true }"),
+        ('kind = "gaussian"', f'kind = "gaussian"\npower = {DRAWN}'),
+        ('[noise]\nkind = "gaussian"\nshare = 0.05', f"{COUNTED}kind = 'poisson'\nzero = {DRAWN}"),
+        ('[noise]\nkind = "gaussian"\nshare = 0.05', f"{COUNTED}kind = 'negative-binomial'\ndispersion = 3"),
     ],
 )
 def test_every_form_of_demand_and_noise(tmp_path: Path, old: str, new: str) -> None:
     scenario = read_scenario(write(tmp_path, replaced(old, new)))
     assert scenario_digest(scenario) != scenario_digest(read_scenario(write(tmp_path, SMALL)))
+
+
+def test_the_examples_of_the_page_are_scenarios(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "worlds.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", page, flags=re.S)
+    assert examples
+    for example in examples:
+        scenario = read_scenario(write(tmp_path, example, tomllib.loads(example)["name"]))
+        assert form_of(scenario).columns == ("promotion", "black-friday")
 
 
 # --- inheritance ---------------------------------------------------------------------------------
@@ -384,7 +414,7 @@ def test_paths_of_all_numbers(tmp_path: Path) -> None:
         "demand.level": 100.0, "demand.trend.per_year.0": 0.1, "demand.trend.per_year.1": 0.2,
         "demand.season.amplitude": 0.2, "demand.events.sale.lift": 0.3, "controls.price.mean": 0.0,
         "controls.price.sd": 1.0, "controls.price.rho": 0.0, "controls.price.effect": -2.0,
-        "noise.share": 0.05,
+        "noise.share": 0.05, "noise.power": 0.0,
     }  # fmt: skip
     assert [path for path in found if path.startswith("channels.search")] == [
         *(f"channels.search.spend.{key}" for key in ("weekly", "cv", "strength", "halo", "cap")),

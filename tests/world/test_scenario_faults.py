@@ -106,6 +106,32 @@ lift = 0.3 => lift = -1
     demand.events.sale.lift: -1 is out of range
 ["2021-06-01"] => []
     demand.events.sale.dates | at least 1 entries
+weeks = 60 => weeks = 40
+    demand.season.part_of_a_year: 40 weeks show only a part of it | 52 weeks or more
++ [[demand.breaks]]\nname = 'b'\nkind = 'level'\nweek = 112\nfactor = 0.8
+    demand.breaks.b.week: the break can lie outside | between -52 and 111
++ [[demand.breaks]]\nname = 'b'\nkind = 'level'\nweek = { dist = 'normal', mean = 9, sd = 1 }\nfactor = 0.8
+    demand.breaks.b.week: the break can lie outside
++ [[demand.breaks]]\nname = 'b'\nkind = 'spell'\nweek = {dist = 'uniform', low = 1, high = 100}\nweeks = 13\nfactor = 2
+    demand.breaks.b.weeks: the spell can be longer than what is left | at most 12
++ [[demand.breaks]]\nname = 'b'\nkind = 'level'\nweek = 1\nfactor = 0
+    demand.breaks.b.factor: 0 is out of range | (0, inf)
++ [[demand.breaks]]\nname = 'b'\nkind = 'level'\nweek = 1\nfactor = 2\nweeks = 3
+    demand.breaks.b.weeks: unknown key
++ [[demand.competitors]]\nname = 'rival'\nkind = 'shocks'\na_year = 2\nweeks = 3\ndepth = 1
+    demand.competitors.rival.depth: 1 is out of range | [0, 1)
++ [[demand.competitors]]\nname = 'rival'\nkind = 'share'\nrho = 0.5
+    demand.competitors.rival.kind: 'share' is not known | 'share-of-voice'
++ [[demand.competitors]]\nname = 'price'\nkind = 'share-of-voice'\nrho = 0.5\nsd = 1\neffect = 1
+    demand.competitors.price.name: 'price' is a control too
++ [[controls]]\nname = 'sale'\nsd = 1\neffect = 1
+    demand.events.sale.name: 'sale' is a control too
++ [demand.promotions]\nevery = 4\nweeks = 5\nlow = 0.1\nhigh = 0.2\nelasticity = 2
+    demand.promotions.weeks: promotions can be longer than the time between them | weeks <= every
++ [demand.promotions]\nevery = 4\nweeks = 2\nlow = 0.3\nhigh = 0.2\nelasticity = 2
+    demand.promotions.low: can exceed high
++ [[controls]]\nname='promotion'\nsd=1\neffect=1\n[demand.promotions]\nevery=4\nweeks=2\nlow=0\nhigh=0\nelasticity=2
+    controls.promotion.name: 'promotion' is the column of promotions too
 [[controls]] => [[controls]]\nname = "price"\nsd = 1\neffect = 1\n[[controls]]
     2 times
 name = "price" => name = "price"\nkind = "white"
@@ -194,6 +220,14 @@ share = 0.05 =>
     noise.share: nothing given | exactly one of share, r_squared, sd
 share = 0.05 => r_squared = 0
     noise.r_squared: 0 is out of range | (0, 1]
+kind = "gaussian"\nshare = 0.05 => kind = "poisson"
+    kpi.unit: noise.kind = 'poisson' counts | unit = 'conversions'
+kind = "gaussian"\nshare = 0.05 => kind = "negative-binomial"\ndispersion = 3\nzero = 1
+    noise.zero: 1 is out of range | [0, 1)
+kind = "gaussian" => kind = "poisson"
+    noise.share: unknown key | allowed: kind, zero
+kind = "gaussian" => kind = "gaussian"\npower = 0.5\nmultiplicative = true
+    noise.power: given beside multiplicative
 kind = "gaussian" => kind = "student-t"\ndf = 2
     noise.df: 2 is out of range
 kind = "gaussian" => kind = "ar1"\nrho = 0.1\nmultiplicative = true

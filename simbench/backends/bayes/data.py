@@ -27,7 +27,8 @@ class Data(NamedTuple):
     """One brief as a model sees it."""
 
     kpi: Array  #: [G, M] in units of its scale; 0 where not seen
-    seen: Array  #: [M] 1 before the origin
+    seen: Array  #: [M] 1 where the KPI is known: before the origin, and recorded
+    past: Array  #: [M] 1 before the origin
     lagged: Array  #: [G, C, L, M] lever of this and earlier weeks
     basis: Array  #: [G, M, p] the plain columns turned to orthonormal axes; 0 where a column does not vary
     size: Array  #: [G, p] variance each axis brings to the KPI beforehand
@@ -53,14 +54,15 @@ def data_of(brief: Brief, model: Model) -> Data:
     _, controls = timeline(panel, questions.future)
     weeks, periods = panel.lever.shape[0], controls.shape[0]
     fitted = -(-weeks // STRETCH) * STRETCH + model.lags - 1
-    seen = within(jnp.arange(fitted), 0, panel.origin)
-    count = seen.sum()
+    past = within(jnp.arange(fitted), 0, panel.origin)
 
-    def laid(x: Array) -> Array:  # the seen rows of a series [T, ...] on the fitted weeks
+    def laid(x: Array, known: Array) -> Array:  # the known rows of a series [T, ...] on the fitted weeks
         full = jnp.concatenate([x, jnp.zeros((fitted - weeks, *x.shape[1:]), x.dtype)])
-        return jnp.where(seen.reshape(-1, *(1,) * (x.ndim - 1)) > 0, full, 0.0)
+        return jnp.where(known.reshape(-1, *(1,) * (x.ndim - 1)) > 0, full, 0.0)
 
-    kpi, spend, lever = (jnp.moveaxis(laid(x), 1, 0) for x in (panel.kpi, panel.spend, panel.lever))
+    seen = laid(panel.mask, past)
+    kpi = laid(panel.kpi, seen).T
+    spend, lever = (jnp.moveaxis(laid(x, past), 1, 0) for x in (panel.spend, panel.lever))
     centre, scale = _kpi_scale(model, kpi, seen)
     money, active = _lever_scale(model, lever)
 
@@ -69,17 +71,18 @@ def data_of(brief: Brief, model: Model) -> Data:
     lagged = jnp.stack([early[:, last - lag : last - lag + fitted] for lag in range(model.lags)])
 
     season = _season(model, brief, periods)
-    plain = _plain(model, season, controls, laid(panel.controls), seen)
+    plain = _plain(model, season, controls, laid(panel.controls, past), seen)
     length = min(fitted, periods)
     inside = jnp.pad(plain[:, :length], ((0, 0), (0, fitted - length), (0, 0))) * seen[:, None]
     axes, roots, turned = jnp.linalg.svd(inside, full_matrices=False)
     real = roots > 16.0 * jnp.finfo(roots.dtype).eps * roots.max(axis=-1, keepdims=True, initial=0.0)
-    spent = jnp.where(active > 0, spend.sum(axis=1), money * count)
+    spent = jnp.where(active > 0, spend.sum(axis=1), money * past.sum())
     groups = -(-panel.population.shape[0] // model.tiers)
     unknown = jnp.zeros_like(kpi)
     data = Data(
         kpi=unknown,
         seen=seen,
+        past=past,
         lagged=jnp.transpose(lagged, (1, 3, 0, 2)),
         basis=jnp.where(real[:, None], axes, 0.0),
         size=jnp.where(real, roots**2, 0.0),

@@ -138,10 +138,10 @@ def amplitudes(model: Model, parameters: Parameters, data: Data, curve: Array) -
     if model.effect == "coefficient":
         return jnp.ones_like(data.worth)
     # a product with a vector: plain sums do not vectorise
-    counted = curve @ (jnp.ones_like(data.seen) if model.tail else data.seen)
+    counted = curve @ (jnp.ones_like(data.past) if model.tail else data.past)
     # a channel never used is taken as spent evenly
     half_at, slope = bend(model, parameters)
-    evenly = data.seen.sum() * saturate(model.curve, jnp.ones_like(half_at), half_at, slope)
+    evenly = data.past.sum() * saturate(model.curve, jnp.ones_like(half_at), half_at, slope)
     reached = jnp.where(data.active > 0, counted, evenly)
     return data.worth / jnp.maximum(reached, TINY)
 

@@ -24,8 +24,8 @@ def answer(brief):  # draws of contribution and forecast, amounts for every prob
     waves = [wave(k * t / 52.18 * 2 * np.pi) for k in (1, 2) for wave in (np.sin, np.cos)]
     known = [np.concatenate([x, brief.future_controls[c]]).mean(axis=1) for c, x in brief.controls.items()]
     plain = np.stack([t**0, t / 52, *waves, *known], axis=1)
-    kpi = np.nan_to_num(brief.kpi.sum(axis=1), nan=np.nanmean(brief.kpi.sum(axis=1)))  # weeks that nobody recorded
-    penalty = np.diag([1e-6] * plain.shape[1] + [RIDGE] * count)
+    kpi, penalty = brief.kpi.sum(axis=1), np.diag([1e-6] * plain.shape[1] + [RIDGE] * count)
+    kpi[np.isnan(kpi)] = np.nanmean(kpi)  # weeks that nobody recorded
 
     def design(retention):
         return np.hstack([plain, media(np.concatenate([past, later]) / scale, retention)])
@@ -43,8 +43,7 @@ def answer(brief):  # draws of contribution and forecast, amounts for every prob
     fitted, spare = x @ fit(x, kpi), weeks - x.shape[1] - count
     noise = random.choice(kpi - fitted, (brief.questions["draws"], len(t))) * np.sqrt(weeks / spare)
     betas = np.stack([fit(x, fitted + e[:weeks]) for e in noise])
-    effect = np.maximum(betas[:, -count:], 0.0)  # media does no harm
-    spent = np.concatenate([past, 0 * later]) / scale  # after the panel nothing more is spent
+    effect, spent = np.maximum(betas[:, -count:], 0.0), np.concatenate([past, 0 * later]) / scale  # no harm, no more
     cut = (spent * ((t < a) | (t >= b))[:, None] for a, b in brief.questions["windows"])
     gone = [(media(spent, best) - media(off, best)).sum(axis=0) * effect for off in cut]
     pull = (effect.mean(axis=0) / np.sqrt(scale)) ** 2 + 1e-12  # e sqrt(money) is best paid as e squared

@@ -121,7 +121,8 @@ def {name}(key, brief, penalty=1.0):
     """Ridge regression of the KPI on season and spend."""
     panel, questions, context = brief
     weeks = int(panel.origin)  # what stands in later rows is hidden and must not be read
-    spend, kpi = panel.spend[:weeks].sum(axis=1), panel.kpi[:weeks].sum(axis=1)  # [weeks, channels], [weeks]
+    seen = np.flatnonzero(panel.mask[:weeks])  # and so is the KPI of weeks that nobody recorded
+    spend, kpi = panel.spend[:weeks].sum(axis=1), panel.kpi[seen].sum(axis=1)  # [weeks, channels], [seen weeks]
     unit = np.where(context.spend_scale > 0, context.spend_scale, 1.0)  # then the answers do not depend on currency
 
     def design(spend, calendar):
@@ -129,10 +130,10 @@ def {name}(key, brief, penalty=1.0):
         return np.column_stack([np.ones(len(spend)), np.cos(angle), np.sin(angle), spend / unit])
 
     # the posterior of a ridge: everything but the first column is pulled towards 0
-    x = design(spend, panel.calendar[:weeks])
+    x = design(spend[seen], panel.calendar[seen])
     precision = x.T @ x + penalty * np.diag([0.0] + [1.0] * (x.shape[1] - 1))
     mean = np.linalg.solve(precision, x.T @ kpi)
-    sigma = np.sqrt(((kpi - x @ mean) ** 2).sum() / max(weeks - len(mean), 1))
+    sigma = np.sqrt(((kpi - x @ mean) ** 2).sum() / max(len(kpi) - len(mean), 1))
     random = np.random.default_rng(key)  # all chance comes from the key: the same key, the same answers
     draws = questions.sizes.draws
     beta = random.multivariate_normal(mean, sigma**2 * np.linalg.inv(precision), draws)  # [draws, columns]
@@ -144,7 +145,7 @@ def {name}(key, brief, penalty=1.0):
     # forecast [draws, weeks ahead, geos], noise included, each geo by its share of the KPI
     ahead = design(questions.future.spend.sum(axis=1), questions.future.calendar[: len(questions.future.spend)])
     total = beta @ ahead.T + sigma * random.standard_normal((draws, len(ahead)))
-    share = panel.kpi[:weeks].sum(axis=0) / kpi.sum()
+    share = panel.kpi[seen].sum(axis=0) / kpi.sum()
 
     # what is left out (marginal, curve, response, ...) is not answered: docs/backends.md has the list
     return {{"contribution": contribution, "forecast": total[:, :, None] * share}}

@@ -52,7 +52,9 @@ def quantiles_only(key, brief):
 def attribution(key, brief):
     """Credits the KPI above its lowest week in proportion to spend; answers nothing else."""
     seen = int(brief.panel.origin)
-    kpi, spend = brief.panel.kpi[:seen].sum(axis=1), brief.panel.spend[:seen].sum(axis=1)
+    recorded = brief.panel.mask[:seen, None] > 0
+    kpi = np.where(recorded, brief.panel.kpi[:seen], 0.0).sum(axis=1)
+    spend = brief.panel.spend[:seen].sum(axis=1)
     share = spend / np.maximum(spend.sum(axis=1, keepdims=True), 1e-300)
     credit = (kpi - kpi.min())[:, None] * share
     return {"contribution": np.stack([credit[start:stop].sum(axis=0) for start, stop in brief.questions.windows])[None]}
@@ -63,7 +65,8 @@ def national_on_geo(key, brief, retention=0.0):
     panel, questions, _ = brief
     people = panel.population / panel.population.sum()
     noise = 0.05 * np.random.default_rng(key).standard_normal((questions.sizes.draws, len(questions.future.spend)))
-    total = panel.kpi[: int(panel.origin)].sum(axis=1).mean() * (1.0 + noise)
+    recorded = np.flatnonzero(panel.mask[: int(panel.origin)])
+    total = panel.kpi[recorded].sum(axis=1).mean() * (1.0 + noise)
     contribution = credited(brief) * (1.0 + 0.1 * noise[:, :1, None])
     return {"contribution": contribution, "forecast": total[:, :, None] * people}
 

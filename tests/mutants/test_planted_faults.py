@@ -84,7 +84,7 @@ FAULTS = (
     Fault(
         "regret against a local optimum of an S-shape", "tests/world/test_worth.py::test_optimum_beats_a_brute_force_grid_and_stays_below_its_bound[0-bent]",
         (
-            ("world/worth.py", "amounts = relaxed.amounts if not book.form.buys else", CLIMB),
+            ("world/worth.py", "amounts = relaxed.amounts if not book.form.interacts else", CLIMB),
             ("world/worth.py", "better = read > best", "better = read > np.inf"),
             ("optimum/__init__.py", "from simbench.optimum.separable import separable", "from simbench.optimum import starts\nfrom simbench.optimum.separable import separable"),
         ),

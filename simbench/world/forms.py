@@ -166,7 +166,8 @@ class Form(NamedTuple):
     @property
     def fresh_streams(self) -> dict[str, str]:
         """Streams of all weekly paths that nobody foresees, and their laws; the noise apart."""
-        return self.demand_streams | {f"controls.{name}": "normal" for name in self.controls if name in self.hidden}
+        controls = [f"controls.{name}" for name in self.controls if name in self.hidden]
+        return self.demand_streams | dict.fromkeys([*controls, *self.walk_streams], "normal")
 
 
 def form_of(scenario: Scenario) -> Form:
@@ -339,7 +340,6 @@ def fresh_innovations(
     """
     weeks: tuple[int, ...] = (draws, form.holdout)
     streams = {name: (law, weeks) for name, law in form.fresh_streams.items()}
-    streams |= {name: ("normal", weeks) for name in form.walk_streams}
     streams["noise"] = (noise_law(form), (*weeks, form.geos))
 
     def block(stream: str, law: str, shape: tuple[int, ...]) -> np.ndarray:

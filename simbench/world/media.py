@@ -6,7 +6,7 @@ panel and every counterfactual: it takes a stretch of weeks and the memory of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -76,23 +76,36 @@ def stages(form: Form) -> tuple[Stage, ...]:
     return tuple(out)
 
 
+def _decay(form: Form, channel: ChannelForm, number: Mapping[str, Array], noise: Noise) -> Array:
+    return (1.0 - number["per_year"]) ** (noise.given["t"] / YEAR)
+
+
+def _shift(form: Form, channel: ChannelForm, number: Mapping[str, Array], noise: Noise) -> Array:
+    during = between(noise.given["t"], number["week"], number["weeks"] if channel.fading else None)
+    return jnp.where(during, number["factor"], 1.0)
+
+
+def _wear_out(form: Form, channel: ChannelForm, number: Mapping[str, Array], noise: Noise) -> Array:
+    return 0.5 ** (jnp.mod(noise.given["t"], number["refresh"]) / number["half_life"])
+
+
+def _random_walk(form: Form, channel: ChannelForm, number: Mapping[str, Array], noise: Noise) -> Array:
+    walk = number["sd"] * jnp.cumsum(noise.innovations[f"effectiveness.{channel.name}"])
+    return jnp.exp(walk - walk[form.pre] - number["sd"] ** 2 * jnp.abs(noise.given["t"]) / 2)
+
+
+#: Kind of a change -> factor of the effect [P+N].
+EFFECTIVENESS = {"decay": _decay, "shift": _shift, "wear-out": _wear_out, "random-walk": _random_walk}
+
+
 def effectiveness(form: Form, noise: Noise) -> Array | None:
     """Factor of each channel's effect [P+N, C]; None where it never changes."""
-    t = noise.given["t"]
 
     def column(channel: ChannelForm) -> Array:
+        if not channel.effectiveness:
+            return jnp.ones_like(noise.given["t"])
         number = under(noise.numbers, f"channels.{channel.name}.effectiveness.")
-        if channel.effectiveness == "decay":
-            return (1.0 - number["per_year"]) ** (t / YEAR)
-        if channel.effectiveness == "shift":
-            during = between(t, number["week"], number["weeks"] if channel.fading else None)
-            return jnp.where(during, number["factor"], 1.0)
-        if channel.effectiveness == "wear-out":
-            return 0.5 ** (jnp.mod(t, number["refresh"]) / number["half_life"])
-        if channel.effectiveness == "random-walk":
-            walk = number["sd"] * jnp.cumsum(noise.innovations[f"effectiveness.{channel.name}"])
-            return jnp.exp(walk - walk[form.pre] - number["sd"] ** 2 * jnp.abs(t) / 2)
-        return jnp.ones_like(t)
+        return EFFECTIVENESS[channel.effectiveness](form, channel, number, noise)
 
     changes = any(channel.effectiveness for channel in form.channels)
     return jnp.stack([column(channel) for channel in form.channels], axis=-1) if changes else None

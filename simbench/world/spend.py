@@ -118,13 +118,7 @@ CHANGES = {
 
 
 def planned(form: Form, noise: Noise) -> Array:
-    """The planned national path of every channel's lever [P+N, C], money a week.
-
-    Parameters
-    ----------
-    promotions : array [P+N]
-        Discounts; 0 in ordinary weeks.
-    """
+    """The planned national path of every channel's lever [P+N, C], money a week."""
     t = noise.given["t"]
     group = tuple(channel.name for channel in form.channels if channel.rule == "correlated")
     together = correlated(form, noise, group) if group else None

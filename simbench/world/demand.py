@@ -100,10 +100,18 @@ def share_of_voice(form: Form, noise: Noise, name: str) -> tuple[Array, Array]:
     return share, jnp.exp(-number["effect"] * (share - usual))
 
 
+def entrant(form: Form, noise: Noise, name: str) -> tuple[Array, Array]:
+    """How far a competitor has entered (0 to 1), and what that does to demand; both [P+N]."""
+    number = under(noise.numbers, f"demand.competitors.{name}.")
+    inside = jnp.clip((noise.given["t"] - number["week"] + 1.0) / number["weeks"], 0.0, 1.0)
+    return inside, 1.0 - number["depth"] * inside
+
+
 #: Kind of a competitor -> (its path, factor of demand), both [P+N].
 COMPETITORS: dict[str, Callable[[Form, Noise, str], tuple[Array, Array]]] = {
     "shocks": attacks,
     "share-of-voice": share_of_voice,
+    "entrant": entrant,
 }
 
 
@@ -161,3 +169,11 @@ def columns(form: Form, noise: Noise, paths: dict[str, Array]) -> Array:
         paths["promotion"] = discount(form, noise)
     seen = [paths[name] for name in form.columns if name not in form.events]
     return jnp.stack(seen, axis=-1) if seen else jnp.zeros((form.total, 0))
+
+
+def descended(form: Form, noise: Noise, columns: Array, brought: Array) -> Array:
+    """The same columns [P+N, K], where media that bring `brought` [P+N] move some of them too."""
+    none, relative = jnp.zeros(()), brought / noise.numbers["demand.level"]
+    names = [name for name in form.columns if name not in form.events]
+    size = [noise.numbers[f"controls.{name}.of_media"] if name in form.descended else none for name in names]
+    return columns + relative[:, None] * jnp.stack(size)

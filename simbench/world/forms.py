@@ -24,7 +24,7 @@ QUARTER = 13  #: weeks
 #: Tables of a file that make the world, and those that only change what is seen of it.
 TRUE = ("geo", "demand", "spend", "controls", "channels", "synergies", "kpi", "noise")
 SEEN = ("measure",)
-#: Kind of a competitor -> law of its weekly innovations.
+#: Kind of a competitor -> law of its weekly innovations; kinds that follow a script have none.
 COMPETITOR_LAWS = {"shocks": "uniform", "share-of-voice": "normal"}
 
 
@@ -79,6 +79,7 @@ class Form(NamedTuple):
     competitors: tuple[tuple[str, str], ...]  #: (name, kind) each
     promotions: bool
     controls: tuple[str, ...]
+    descended: tuple[str, ...]  #: controls that media move
     hidden: tuple[str, ...]  #: controls, competitors, events (and "promotion") that analysts do not see
     channels: tuple[ChannelForm, ...]
     noise: str
@@ -148,13 +149,19 @@ class Form(NamedTuple):
         return tuple(name for name in every if name not in self.hidden)
 
     @property
+    def competitor_streams(self) -> dict[str, str]:
+        """Streams of competitors that act at random, and their laws."""
+        laws = ((name, COMPETITOR_LAWS.get(kind)) for name, kind in self.competitors)
+        return {f"demand.competitors.{name}": law for name, law in laws if law is not None}
+
+    @property
     def demand_streams(self) -> dict[str, str]:
         """Streams of the demand that nobody foresees, and their laws: what is seen is told ahead."""
         streams = {"demand.trend": "normal"} if self.trend == "random-walk" else {}
         if self.shock:
             streams["demand.shock"] = "normal"
-        hidden = ((name, kind) for name, kind in self.competitors if name in self.hidden)
-        return streams | {f"demand.competitors.{name}": COMPETITOR_LAWS[kind] for name, kind in hidden}
+        unseen = {f"demand.competitors.{name}" for name in self.hidden}
+        return streams | {stream: law for stream, law in self.competitor_streams.items() if stream in unseen}
 
     @property
     def future_streams(self) -> dict[str, str]:
@@ -201,7 +208,7 @@ def form_of(scenario: Scenario) -> Form:
             anticipates=getattr(spend, "anticipation", 0.0) != 0.0,
             starts=getattr(spend, "from_week", None) is not None,
             steps=tuple((step.name, step.weeks is not None) for step in getattr(spend, "steps", ())),
-            reactions=reactions_of(spend),
+            reactions=spend.reactions,
             national_only=channel.national_only,
         )
 
@@ -220,7 +227,8 @@ def form_of(scenario: Scenario) -> Form:
         events=tuple(event.name for event in demand.events),
         breaks=tuple((each.name, each.kind) for each in demand.breaks),
         competitors=tuple((each.name, each.kind) for each in demand.competitors),
-        promotions=demand.promotions is not None, controls=tuple(c.name for c in scenario.controls), hidden=hidden,
+        promotions=demand.promotions is not None, controls=tuple(c.name for c in scenario.controls),
+        descended=tuple(c.name for c in scenario.controls if c.of_media != 0.0), hidden=hidden,
         channels=tuple(channel_form(channel) for channel in scenario.channels),
         noise=noise.kind, multiplicative=getattr(noise, "multiplicative", False),
         power=getattr(noise, "power", 0.0) != 0.0, noise_by=by,
@@ -228,16 +236,6 @@ def form_of(scenario: Scenario) -> Form:
         tiers=tuple((tier.name, tier.geos, tier.launch is not None) for tier in scenario.geo.tiers),
         cycle=scenario.spend.cycle is not None,
     )  # fmt: skip
-
-
-def reactions_of(spend: Any) -> tuple[str, ...]:
-    """Rules of a channel that look at the KPI, in the order of their factors."""
-    given = {
-        "chasing": spend.rule == "demand-chasing",
-        "quarterly": getattr(spend, "quarterly", None) is not None,
-        "of-sales": getattr(spend, "of_sales", None) is not None,
-    }
-    return tuple(name for name, is_given in given.items() if is_given)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -280,7 +278,7 @@ def streams_of(form: Form) -> dict[str, tuple[str, tuple[int, ...]]]:
         streams["demand.trend"] = ("normal", path)
     if form.shock:
         streams["demand.shock"] = ("normal", path)
-    streams |= {f"demand.competitors.{name}": (COMPETITOR_LAWS[kind], path) for name, kind in form.competitors}
+    streams |= {name: (law, path) for name, law in form.competitor_streams.items()}
     if form.promotions:
         streams["demand.promotions"] = ("uniform", (form.total, 2))
     streams |= {f"controls.{name}": ("normal", path) for name in form.controls}

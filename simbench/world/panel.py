@@ -96,7 +96,11 @@ def media_mechanism(form: Form) -> Mechanism:
         parts = (told[key] for key in ("planned", "index", "share", "allot", "effect", "organic"))
         media, planned = media_of(form, noise, *parts)
         memory = jnp.zeros((form.lags - 1, form.geos, len(form.channels)))
-        return {"media": media, "memory": memory}, {"planned_media": planned}
+        gives = {"planned_media": planned}
+        if form.descended:
+            brought = planned[0].sum(axis=(1, 2))
+            gives["controls"] = demand.descended(form, noise, told["controls"], brought)
+        return {"media": media, "memory": memory}, gives
 
     def step(slot: dict[str, Any], signals: Told) -> tuple[dict[str, Any], Told]:
         contribution, paid, wanted, entering = respond(

@@ -98,6 +98,14 @@ def _breaks(scenario: Scenario) -> None:
             raise fault("the spell can be longer than what is left", right, f"{key}.weeks")
 
 
+def _descendants(scenario: Scenario) -> None:
+    reacting = next((c.name for c in scenario.channels if c.spend.reactions or c.spend.lever == "bought"), None)
+    for control in scenario.controls:
+        if control.of_media != 0.0 and reacting is not None:
+            right = "budgets that follow a plan: what media bring must be known before the KPI is"
+            raise fault(f"'{reacting}' reacts to demand or sales", right, f"controls.{control.name}.of_media")
+
+
 def _counts(scenario: Scenario) -> None:
     if scenario.noise.kind in COUNTS and scenario.kpi.unit == "revenue":
         right = "unit = 'conversions', and the value of one"
@@ -239,6 +247,6 @@ def _named(channels: Sequence[str], names: Sequence[str], place: str) -> None:
 
 
 CHECKS = (
-    _columns, _trend, _events, _breaks, _counts, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness,
+    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness,
     _measure, _windows, _problems, _season,
 )  # fmt: skip

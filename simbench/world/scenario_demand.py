@@ -177,6 +177,17 @@ class ShareOfVoice(Table):
     seen: bool = False  #: analysts get a column of the shares
 
 
+class Entrant(Table):
+    """A competitor that enters in `week` and takes the share `depth` of demand, more every week for `weeks` weeks."""
+
+    name: Name
+    kind: Literal["entrant"]
+    week: Real
+    weeks: Weeks
+    depth: Fraction
+    seen: bool = False  #: analysts get a column of how far it has entered
+
+
 class Promotions(Table):
     """One promotion in every `every` weeks; its discount is drawn between `low` and `high`."""
 
@@ -213,7 +224,7 @@ class Demand(Table):
         tuple[Annotated[LevelBreak | SpellBreak, Field(discriminator="kind")], ...], Field(strict=False, max_length=100)
     ] = ()
     competitors: Annotated[
-        tuple[Annotated[CompetitorShocks | ShareOfVoice, Field(discriminator="kind")], ...],
+        tuple[Annotated[CompetitorShocks | ShareOfVoice | Entrant, Field(discriminator="kind")], ...],
         Field(strict=False, max_length=100),
     ] = ()
     promotions: Promotions | None = None
@@ -234,4 +245,11 @@ class Control(Table):
     sd: NonNegative
     rho: Fraction = 0.0
     effect: Real
+    of_media: Real = 0.0  #: rises by this where media bring as much as `demand.level`: an effect, not a cause
     seen: bool = True  #: analysts get a column
+
+    @model_validator(mode="after")
+    def _no_circle(self) -> Control:
+        if self.of_media != 0.0 and self.effect != 0.0:
+            raise fault("media move it, and it moves the KPI: a circle", "effect = 0 beside of_media", "of_media")
+        return self

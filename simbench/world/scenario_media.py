@@ -70,6 +70,16 @@ class SetSpend(Table):
         unique(self.steps, "steps")
         return self
 
+    @property
+    def reactions(self) -> tuple[str, ...]:
+        """Rules that look at the KPI, in the order of their factors."""
+        given = {
+            "chasing": getattr(self, "rule", "") == "demand-chasing",
+            "quarterly": self.quarterly is not None,
+            "of-sales": self.of_sales is not None,
+        }
+        return tuple(name for name, is_given in given.items() if is_given)
+
 
 class AlwaysOn(SetSpend):
     """Lognormal spend every week."""
@@ -161,6 +171,8 @@ class DemandCapturing(Table):
     halo: NonNegative = 0.0
     cap: Positive = 2.0  #: in units of `weekly`
     follows: Names | None = None  #: None = every `set` channel
+
+    reactions: ClassVar[tuple[str, ...]] = ()  #: nobody decides anew
 
 
 SpendRule = Annotated[

@@ -36,6 +36,7 @@ BREAKS = {
     "gaussian-noise": "noise is independent, normal and of constant size",
     "exact-kpi": "the KPI is complete and measured without error",
     "exact-spend": "reported spend is what was paid",
+    "honest-claims": "nobody reports more than what media brought",
     "no-outliers": "no week's spend is out of all proportion",
     "established-channels": "every channel ran throughout",
     "comparable-channels": "channels are of comparable size and return",

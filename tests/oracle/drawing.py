@@ -42,7 +42,7 @@ def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: i
         columns += [number(f"{at}.mean", model.mean) + wave] if model.seen else []
         moved += number(f"{at}.effect", model.effect) * wave
     for model in demand.competitors:
-        path, factor = formulas.competitor(draws, model, len(t), F, None if model.seen else future)
+        path, factor = formulas.competitor(draws, model, t, F, None if model.seen else future)
         columns += [path] if model.seen else []
         q = q * factor
     promoted = np.zeros(len(t))
@@ -162,6 +162,18 @@ def input_scale(kind: str, national: np.ndarray) -> float:
     return float(active.mean() if kind == "mean-active" else active.max())
 
 
+def with_descendants(world: World, scenario: Any, draws: Draws) -> World:
+    """Columns of controls that media move."""
+    sizes = [draws.number(f"controls.{c.name}.of_media", c.of_media) for c in scenario.controls if c.seen]
+    if not any(sizes):
+        return world
+    brought = (rollout(world, world.levers).mu[:, 0] - world.base).sum(axis=-1)
+    controls = world.controls.copy()
+    for k, size in enumerate(sizes):
+        controls[:, k] += size * brought / draws.number("demand.level", scenario.demand.level)
+    return world._replace(controls=controls)
+
+
 def with_effects(world: World, scenario: Any, draws: Draws) -> World:
     """beta: as given, or solved for the ROAS on the planned path."""
     P, T, C = world.P, world.T, len(world.channels)
@@ -195,7 +207,7 @@ def with_effects(world: World, scenario: Any, draws: Draws) -> World:
         settled = np.all(np.abs(new - beta) <= 1e-14 * np.abs(new))
         beta = (beta + new) / 2 if world.synergies and not settled else new
         if settled:
-            return world._replace(beta=beta)
+            return with_descendants(world._replace(beta=beta), scenario, draws)
     raise AssertionError("the effect scales did not settle")
 
 

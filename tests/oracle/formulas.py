@@ -165,13 +165,16 @@ def breaks(draws: Draws, models: Any, t: np.ndarray) -> np.ndarray:
     return factors
 
 
-def competitor(draws: Draws, model: Any, weeks: int, F: int, future: int | None) -> tuple[np.ndarray, np.ndarray]:
+def competitor(draws: Draws, model: Any, t: np.ndarray, F: int, future: int | None) -> tuple[np.ndarray, np.ndarray]:
     """a_n or s_n of a competitor, and what it does to demand, [n] each (section 4)."""
-    at, path = f"demand.competitors.{model.name}", np.zeros(weeks)
+    at, weeks, path = f"demand.competitors.{model.name}", len(t), np.zeros(len(t))
 
     def number(field: str) -> float:
         return draws.number(f"{at}.{field}", getattr(model, field))
 
+    if model.kind == "entrant":
+        path = np.minimum(1.0, np.maximum(0.0, (t - number("week") + 1) / number("weeks")))
+        return path, 1 - number("depth") * path
     if model.kind == "shocks":
         u, started = draws.redrawn(at, draws.generator(at).random(weeks), F, future, uniform=True), None
         for n in range(weeks):

@@ -289,7 +289,11 @@ def moves(layout: Layout, structure: int, number: Numbers) -> dict[str, Any]:
             "every": number(5.0, 9.0), "weeks": number(1.0, 4.0), "low": number(0.0, 0.2), "high": number(0.2, 0.4),
             "elasticity": number(0.5, 3.0, "real"), "seen": structure % 3 != 0,
         }  # fmt: skip
-        return {"competitors": [rival], "promotions": promotions}
+        entrant = {
+            "name": "entrant", "kind": "entrant", "seen": structure % 3 == 1, "depth": number(0.05, 0.4, "fraction"),
+            "week": number(-layout.pre_history, layout.weeks), "weeks": number(1.0, 30.0),
+        }  # fmt: skip
+        return {"competitors": [rival, entrant], "promotions": promotions}
     rival |= {
         "kind": "share-of-voice", "share": number(0.3, 0.6, "fraction"), "rho": number(0.0, 0.9),
         "sd": number(0.1, 0.6, "positive"), "effect": number(-0.5, 1.5, "real"),

@@ -160,6 +160,33 @@ def test_as_many_shocks_as_the_file_says(tmp_path):
     assert abs(column.mean() - chance) < 4 * np.sqrt(chance * (1 - chance) / column.size)
 
 
+ENTRANT = '[[demand.competitors]]\nname = "rival"\nkind = "entrant"\nweek = {week}\nweeks = {weeks}\ndepth = {depth}\n'
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-PRE, WEEKS), st.floats(1, 60), st.floats(0, 0.9))
+def test_an_entrant_by_hand(path_of, entrant, week, weeks, depth):
+    told = {"week": week, "weeks": weeks, "depth": depth}
+    path = entrant({f"demand.competitors.rival.{key}": value for key, value in told.items()})
+    inside = [0.0 if t <= week - 1 else 1.0 if t >= week - 1 + weeks else (t - week + 1) / weeks for t in T]
+    np.testing.assert_allclose(path, 1 - depth * np.array(inside), rtol=1e-12)
+    assert (np.diff(path) <= 1e-15).all()  # whoever has entered stays
+
+
+@pytest.fixture(scope="module")
+def entrant(path_of):
+    return path_of(demand.competitors, ENTRANT.format(week=10, weeks=20, depth=0.2))
+
+
+def test_an_entrant_that_is_seen_has_a_column_and_no_stream(tmp_path):
+    extra = ENTRANT.format(week=20, weeks=10, depth=0.3) + "seen = true\n"
+    drawn = draw(worlds.written(tmp_path, flat(worlds.plain(extra=extra))), 3, truth=False)
+    column = drawn.brief.panel.controls[..., 0, 0]
+    assert drawn.labels.controls == ("rival",) and (column == column[0]).all()
+    np.testing.assert_allclose(column[0, 18:31], [0, *np.arange(1, 11) / 10, 1, 1], atol=1e-12)
+    assert "demand.competitors.rival" not in drawn.secret.noise.innovations
+
+
 def test_a_share_of_voice_moves_around_its_median(tmp_path):
     drawn = draw(worlds.written(tmp_path, flat(worlds.plain(extra=VOICE + "seen = true\n"))), 300, truth=False)
     share = drawn.brief.panel.controls[..., 0, 0]

@@ -127,8 +127,12 @@ def realism(scenario: Scenario, replicates: int = REPLICATES) -> list[Finding]:
     >>> {finding.quantity for finding in realism(read_scenario("clean"), 2)} == set(QUANTITIES)
     True
     """
-    told = paths_of(draw(scenario, replicates))
-    found = []
+    return findings(draw(scenario, replicates))
+
+
+def findings(drawn: Drawn) -> list[Finding]:
+    """The same of worlds already drawn, with their truth."""
+    told, scenario, found = paths_of(drawn), drawn.scenario, []
     for published in ranges():
         values = np.atleast_2d(QUANTITIES[published.quantity](told).T).T  # [R, 1 or C]
         by_channel = values.shape[1] > 1 or published.quantity in ("roas", "elasticity", "spend_autocorrelation")

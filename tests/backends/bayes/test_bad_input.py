@@ -22,9 +22,21 @@ NAMES = {
     "national-hmc": HMC, "national-laplace": "[pool=400]", "pymc-marketing-style-hmc": HMC, "robust-hmc": HMC,
     "meridian-style-hmc": HMC, "geo-hierarchical-hmc": HMC,
 }  # fmt: skip
-BY_EVERYONE = pytest.mark.parametrize("name", NAMES)
 PRICE = '[[controls]]\nname = "price"\nmean = 10.0\nsd = 0.5\nrho = 0.8\neffect = -60.0\n'
 WEEKS = 52
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request):
+    """Everyone in turn: module scope keeps the tests of one together, whose answers they share."""
+    return request.param
+
+
+def of_odd_shape(name):
+    """The same model, but for one by the engine that compiles in a fifth of the time: shapes are nothing to engines."""
+    if name == "national-hmc" or not name.endswith("-hmc"):
+        return name + NAMES[name]
+    return name.removesuffix("-hmc") + "-laplace" + NAMES["national-laplace"]
 
 
 @cache
@@ -125,14 +137,12 @@ def finite(reply, brief):
     return all(np.isfinite(x).all() for x in told)
 
 
-@BY_EVERYONE
 def test_a_week_without_a_number_is_a_failure_that_says_so(name):
     _, told = replies(name)
     for case in ("hole in the KPI", "hole in spend", "hole in a control"):
         assert told[case] == Failure("nonfinite", LOST), case
 
 
-@BY_EVERYONE
 def test_all_else_is_answered_in_finite_numbers(name):
     odd, told = replies(name)
     answered = {case: reply for case, reply in told.items() if not case.startswith("hole")}
@@ -141,7 +151,6 @@ def test_all_else_is_answered_in_finite_numbers(name):
     assert lost == set()
 
 
-@BY_EVERYONE
 def test_bad_company_does_no_harm(name):
     """An ordinary world alone is answered as among all of these, to the last bit."""
     odd, told = replies(name)
@@ -149,14 +158,12 @@ def test_bad_company_does_no_harm(name):
     jax.tree.map(np.testing.assert_array_equal, alone, told["nothing"])
 
 
-@BY_EVERYONE
 def test_what_was_never_spent_brought_nothing(name):
     _, told = replies(name)
     assert not told["idle"].contribution[..., 1].any() and told["idle"].contribution[..., 0].all()
     assert not told["all_idle"].contribution.any()
 
 
-@BY_EVERYONE
 def test_twins_share_what_they_bring(name):
     """Nothing tells two channels of the same spend apart but their equal priors: their means agree."""
     _, told = replies(name)
@@ -165,7 +172,6 @@ def test_twins_share_what_they_bring(name):
     assert abs(brought[:, 0].mean() - brought[:, 1].mean()) < 4 * error
 
 
-@BY_EVERYONE
 @pytest.mark.parametrize("case", ["exact line", "exact control", "constant KPI", "no KPI"])
 def test_where_there_is_no_noise_it_is_right_or_says_that_it_is_not(name, case):
     """Errors vanish and no engine likes that: either it found them as small as they are, or it has not converged.
@@ -179,7 +185,6 @@ def test_where_there_is_no_noise_it_is_right_or_says_that_it_is_not(name, case):
     assert reply.diagnostics.converged == 0.0 or reply.forecast.std(axis=0).max() < most
 
 
-@BY_EVERYONE
 def test_a_giant_week_is_noise_of_its_size_or_ignored_or_too_much(name):
     """Normal errors must be as wide as the KPI then is; heavy tails may leave the week out; or it has not converged."""
     odd, told = replies(name)
@@ -189,15 +194,13 @@ def test_a_giant_week_is_noise_of_its_size_or_ignored_or_too_much(name):
     assert reply.diagnostics.converged == 0.0 or spread.min() > 0.5 * kpi.std() or ignored
 
 
-@BY_EVERYONE
 def test_panels_of_a_quarter(name):
     """Twelve weeks."""
     short = brief_of(3 if name.startswith("geo") else 1, 12)
-    (reply,) = backend_named(name + NAMES[name]).answer([short], [np.array([1, 2], dtype=np.uint32)])
+    (reply,) = backend_named(of_odd_shape(name)).answer([short], [np.array([1, 2], dtype=np.uint32)])
     assert finite(reply, short)
 
 
-@BY_EVERYONE
 def test_more_controls_than_weeks(name):
     """Sixty of pure noise in a year: coefficients are what the prior allows, the forecast is no wider than the KPI."""
     brief, rng = brief_of(3 if name.startswith("geo") else 1), np.random.default_rng(1)
@@ -210,5 +213,5 @@ def test_more_controls_than_weeks(name):
         panel=panel._replace(controls=noise(panel.controls)),
         questions=brief.questions._replace(future=future._replace(controls=noise(future.controls))),
     )
-    (reply,) = backend_named(name + NAMES[name]).answer([many], [np.array([1, 2], dtype=np.uint32)])
+    (reply,) = backend_named(of_odd_shape(name)).answer([many], [np.array([1, 2], dtype=np.uint32)])
     assert finite(reply, many)

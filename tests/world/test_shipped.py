@@ -1,0 +1,248 @@
+"""Every shipped scenario keeps the laws of the truth, agrees with the oracle and says where it is not realistic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import oracle
+
+from simbench import lock, optimum
+from simbench.optimum.feasible import take
+from simbench.world.forms import form_of
+from simbench.world.realism import findings
+from simbench.world.scenario import Scenario, read_scenario, read_suite, scenario_names
+from simbench.world.truth import Drawn, book_in, draw
+from simbench.world.worth import constraints_of, value
+
+#: As many worlds as published ranges are compared with; a block computes them at the price of one.
+REPLICATES = 8
+FACTOR = 2.0**7  # a power of two: no rounding of its own
+SHIPPED = {scenario.name: scenario for scenario in lock.shipped()}
+#: The oracle is slow: worlds of more weeks x geos x channels than this are left to the smaller ones of their kind.
+ORACLE_CELLS = 40_000
+
+
+def changed(scenario: Scenario, **tables: Any) -> Scenario:
+    """The same scenario of the same family with other tables, checked as a file is."""
+    table = {name: getattr(scenario, name) for name in type(scenario).model_fields} | tables
+    other = Scenario.model_validate(table)
+    other._family, other._folders, other._file = scenario._family, scenario._folders, scenario._file
+    return other
+
+
+def scaled(value: Any, factor: float) -> Any:
+    """A number of a file, or a distribution, times a factor."""
+    if value is None or isinstance(value, (int, float)):
+        return None if value is None else value * factor
+    keys = {
+        "uniform": ("low", "high"), "log-uniform": ("low", "high"), "normal": ("mean", "sd"), "lognormal": ("median",),
+        "gamma": ("scale",),
+    }[value.dist]  # fmt: skip
+    return value.model_copy(update={key: getattr(value, key) * factor for key in keys})
+
+
+def in_other_money(scenario: Scenario, factor: float) -> Scenario:
+    """The same worlds in another currency: money, and the KPI where that is money."""
+    revenue = scenario.kpi.unit == "revenue"
+
+    def channel(each: Any) -> Any:
+        update: dict[str, Any] = {"spend": each.spend.model_copy(update={"weekly": scaled(each.spend.weekly, factor)})}
+        if revenue:
+            update["effect"] = scaled(each.effect, factor)
+        if each.saturation.scaled_by == "money":
+            update["saturation"] = each.saturation.model_copy(
+                update={"half_at": scaled(each.saturation.half_at, factor)}
+            )
+        return each.model_copy(update=update)
+
+    tables: dict[str, Any] = {"channels": tuple(channel(each) for each in scenario.channels)}
+    if revenue:
+        tables["demand"] = scenario.demand.model_copy(update={"level": scaled(scenario.demand.level, factor)})
+        tables["controls"] = tuple(
+            each.model_copy(update={"effect": scaled(each.effect, factor)}) for each in scenario.controls
+        )
+        if getattr(scenario.noise, "sd", None) is not None:
+            tables["noise"] = scenario.noise.model_copy(update={"sd": scaled(scenario.noise.sd, factor)})
+    else:
+        tables["kpi"] = scenario.kpi.model_copy(update={"value": scenario.kpi.value * factor})
+    return changed(scenario, **tables)
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def one(request) -> Drawn:
+    """Each shipped scenario in turn: module scope lets all laws of one run beside each other."""
+    return drawn_of(request.param)
+
+
+def drawn_of(name: str) -> Drawn:
+    return draw(SHIPPED[name], REPLICATES)
+
+
+def of_its_form(scenario: Scenario) -> bool:
+    """Whether this is the first shipped scenario of its form: the others run the same program."""
+    return next(s for s in SHIPPED.values() if form_of(s) == form_of(scenario)).name == scenario.name
+
+
+def close(mine: Any, theirs: Any, what: str, tolerance: float = 1e-9) -> None:
+    size = np.nanmax(np.abs(np.asarray(mine)), initial=0.0)
+    np.testing.assert_allclose(theirs, mine, rtol=tolerance, atol=tolerance * 1e-2 * size, err_msg=what)
+
+
+def test_money_has_no_unit(one):
+    scenario = one.scenario
+    if any(channel.spend.rule == "recorded" for channel in scenario.channels):
+        pytest.skip("its money stands in a file of its own")
+    other = draw(in_other_money(scenario, FACTOR), REPLICATES)
+    kpi = FACTOR if scenario.kpi.unit == "revenue" else 1.0
+    a: Any = one.truth.answers
+    b: Any = other.truth.answers
+    for field, factor in (
+        ("contribution", kpi), ("curve", kpi), ("baseline", kpi), ("forecast", kpi), ("impulse", 1.0),
+        ("marginal", kpi / FACTOR), ("plan_value", FACTOR),
+    ):  # fmt: skip
+        close(factor * getattr(a, field), getattr(b, field), field)
+    close(FACTOR * one.truth.paid, other.truth.paid, "paid")
+    for problem, mine, theirs in zip(one.labels.problems, one.truth.optima, other.truth.optima, strict=True):
+        close(FACTOR * mine.value, theirs.value, f"optimum of {problem}", 1e-6 if mine.certified.all() else 1e-3)
+
+
+def test_a_channel_that_is_off_contributes_nothing(one):
+    scenario = one.scenario
+    off = len(scenario.channels) - 1
+    if scenario.channels[off].spend.rule == "recorded":
+        off = next(i for i, c in enumerate(scenario.channels) if c.spend.rule != "recorded")
+    silent = scenario.channels[off].model_copy(
+        update={"spend": scenario.channels[off].spend.model_copy(update={"weekly": 0.0})}
+    )
+    other = draw(
+        changed(scenario, channels=(*scenario.channels[:off], silent, *scenario.channels[off + 1 :])), REPLICATES
+    )
+    truth = other.truth
+    assert (truth.answers.contribution[..., off] == 0).all() and (truth.paid[..., off] == 0).all()
+    assert np.isnan(truth.answers.marginal[..., off]).all() and np.isnan(truth.answers.curve[:, off]).all()
+    if other.secret.form.interacts or other.secret.form.feedback:
+        return  # what others bring, or spend, may hang on it
+    rest = [c for c in range(len(scenario.channels)) if c != off]
+    close(one.truth.answers.contribution[..., rest], truth.answers.contribution[..., rest], "the others")
+
+
+def test_channels_have_no_order(one):
+    scenario = one.scenario
+    if not of_its_form(scenario) or len(scenario.channels) > 10:
+        pytest.skip("another scenario of the same program is permuted, or there is too much to compile")
+    if any(channel.spend.rule == "correlated" for channel in scenario.channels):
+        pytest.skip("correlated spend is drawn in the order of the file")
+    other = draw(changed(scenario, channels=scenario.channels[::-1]), REPLICATES)
+    close(one.brief.panel.kpi, other.brief.panel.kpi, "KPI")
+    close(one.brief.panel.spend, other.brief.panel.spend[..., ::-1], "spend")
+    a: Any = one.truth.answers
+    b: Any = other.truth.answers
+    close(a.contribution, b.contribution[..., ::-1], "contribution")
+    close(a.marginal, b.marginal[..., ::-1], "marginal")
+    close(a.curve, b.curve[:, ::-1], "curve")
+    for problem, mine, theirs in zip(one.labels.problems, one.truth.optima, other.truth.optima, strict=True):
+        close(mine.value, theirs.value, f"optimum of {problem}", 1e-6 if mine.certified.all() else 1e-3)
+
+
+def test_no_plan_is_worth_more_than_the_bound(one):
+    book = book_in(one.secret, one.brief)
+    for label, problem, best in zip(one.labels.problems, one.brief.questions.problems, one.truth.optima, strict=True):
+        money = problem.status_quo.sum(axis=-1)
+        each = (take(constraints_of(problem), [i]) for i in range(REPLICATES))
+        asked = np.stack([optimum.random_feasible(c, 4, np.random.default_rng(i)) for i, c in enumerate(each)])
+        for amounts in (best.amounts, best.reference, *np.moveaxis(asked, 1, 0)):
+            worth = value(book, problem, amounts)
+            assert (worth <= best.upper_bound + 1e-7 * money).all(), label
+        close(best.value, value(book, problem, best.amounts), f"value of the optimum of {label}")
+        separable = not one.secret.form.interacts
+        assert (best.separable == separable).all() and (best.certified == 1).all() or not separable, label
+
+
+def test_who_is_outside_published_ranges_says_why(one):
+    outside = [f"{each.quantity} {each.unit}: {each.value:.3g}" for each in findings(one) if not each.inside]
+    assert one.scenario.unrealistic or not outside, outside
+
+
+def test_the_oracle_draws_the_same_paths(one):
+    form = one.secret.form
+    if form.total * form.geos * len(form.channels) > ORACLE_CELLS:
+        pytest.skip("too large for an oracle that goes week by week")
+    path, seen = oracle.paths(one.scenario, 0), slice(form.pre, form.pre + form.weeks + form.holdout)
+    mine = one.secret.path
+    weeks = form.weeks + form.holdout
+    for field, theirs in (("kpi", "kpi"), ("mean", "mu"), ("paid", "paid"), ("lever", "lever"), ("base", "base")):
+        close(path[theirs][:weeks], getattr(mine, field)[0, seen], field)
+    close(path["controls"][: form.weeks], one.brief.panel.controls[0, :, 0], "controls")
+
+
+# --- worlds that stand for something
+
+
+@pytest.mark.parametrize("pair", ["twins-curve", "twins-change"])
+def test_twins_look_alike_and_want_other_plans(pair):
+    one, other = drawn_of(f"{pair}-a"), drawn_of(f"{pair}-b")
+    form = one.secret.form
+    weeks = slice(form.pre, form.pre + form.weeks)
+    mean, twin, kpi = (
+        x[:, weeks].sum(axis=2) for x in (one.secret.path.mean, other.secret.path.mean, one.secret.path.kpi)
+    )
+    noise = (kpi - mean).std(axis=1, keepdims=True)
+    assert (np.abs(mean - twin) < 0.02 * noise).all()
+    np.testing.assert_array_equal(one.brief.panel.spend, other.brief.panel.spend)
+    a, b = (x.truth.answers.marginal[:, 0] for x in (one, other))
+    apart = np.maximum(a, b) / np.minimum(a, b) - 1
+    assert (apart.max(axis=1) >= 0.3).all()
+    at = one.labels.problems.index("fixed")
+    best, theirs = (x.truth.optima[at] for x in (one, other))
+    assert (best.certified == 1).all() and (theirs.certified == 1).all()
+    moved = np.abs(best.amounts - theirs.amounts).sum(axis=1) / 2  # money that is elsewhere
+    assert (moved >= 0.1 * one.brief.questions.problems[at].status_quo.sum(axis=1)).all()
+
+
+def test_the_budget_doubled_and_conversions_fell_for_four_reasons():
+    totals = {}
+    for cause in ("saturation", "wear-out", "demand-fall", "competitor"):
+        drawn = draw(SHIPPED[f"doubled-{cause}"], 20)
+        spend, kpi = drawn.brief.panel.spend.sum(axis=(2, 3)), drawn.brief.panel.kpi.sum(axis=2)
+        rise = spend[:, 104:].sum(axis=1) / spend[:, 52:104].sum(axis=1)
+        falls = (np.diff(kpi[:, 104:].reshape(20, 4, 13).sum(axis=2), axis=1) < 0).all(axis=1)
+        assert ((rise >= 1.9) & falls).mean() >= 0.8, cause
+        at = drawn.labels.problems.index("free")
+        best = drawn.truth.optima[at]
+        assert (best.certified == 1).all()
+        totals[cause] = best.amounts.sum(axis=1) / drawn.brief.questions.problems[at].status_quo.sum(axis=1)
+    assert totals["wear-out"].max() < 0.1  # stop
+    assert totals["saturation"].max() < 0.5  # cut
+    assert totals["demand-fall"].min() > 2 * totals["saturation"].max()  # keep much more
+
+
+def test_sixty_years_hold_the_two_years_within_them():
+    short, long = (SHIPPED[f"jin2017-{years}"] for years in ("2y", "60y"))
+    assert short.time.weeks == 104 and long.time.weeks == 3120 and long._family == short._family
+
+
+def test_the_same_brand_is_asked_about_two_tails():
+    one, long = drawn_of("brand-stock"), draw(SHIPPED["brand-stock-long"], REPLICATES)
+    np.testing.assert_array_equal(one.brief.panel.spend, long.brief.panel.spend)
+    slow = [i for i, c in enumerate(SHIPPED["brand-stock"].channels) if c.carry_over.kind == "brand-stock"]
+    short, full = (x.truth.answers.contribution[:, 1, slow] / x.truth.paid[:, 1, slow] for x in (one, long))
+    assert (full > 1.1 * short).all()  # of last year's money, more arrives within three years than within half a year
+
+
+def test_full_holds_every_scenario_and_core_one_for_each_failure():
+    full = {entry.scenario.name for entry in read_suite("full").scenarios}
+    standing = {s.name for s in SHIPPED.values() if not s.superseded_by and not s.name.startswith("smoke-")}
+    assert full == standing
+    core = [entry.scenario for entry in read_suite("core").scenarios]
+    assert 22 <= len(core) <= 27
+    broken = [each.breaks for each in core if each.breaks not in ("", "compound")]
+    assert len(set(broken)) >= 18
+
+
+def test_every_scenario_breaks_one_thing_and_tells_its_own_story():
+    told = [read_scenario(name) for name in scenario_names()]
+    for scenario in told:
+        assert scenario.summary and scenario.source and scenario.who_should_win and scenario.title, scenario.name
+    assert len({scenario.summary for scenario in told}) == len(told)

@@ -100,7 +100,7 @@ def test_list() -> None:
     answer = told("list")
     clean = next(row for row in answer["scenarios"] if row["name"] == "clean")
     assert set(clean) == {"name", "family", "breaks", "weeks", "channels", "geos", "digest", "title"}
-    assert {suite["name"] for suite in answer["suites"]} == {"core", "smoke"}
+    assert {suite["name"] for suite in answer["suites"]} == {"core", "full", "ladders", "portfolio", "smoke"}
     assert {"name": "ols", "source": "simbench", "fault": ""} in answer["backends"]
 
 

@@ -1,6 +1,6 @@
 """Dates of the holidays in moving-holidays.toml, as tables to paste: drawing a world needs no calendar package.
 
-    pip install holidays && python scenarios/data/holiday_dates.py
+``pip install holidays && python scenarios/data/holiday_dates.py``
 """
 
 from __future__ import annotations

@@ -247,6 +247,6 @@ def _named(channels: Sequence[str], names: Sequence[str], place: str) -> None:
 
 
 CHECKS = (
-    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _cycle, _tiers, _follows, _synergies, _effectiveness,
-    _measure, _windows, _problems, _season,
+    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _cycle, _tiers, _follows, _synergies,
+    _effectiveness, _measure, _windows, _problems, _season,
 )  # fmt: skip

@@ -616,19 +616,23 @@ def test_what_the_shipped_scenarios_cover() -> None:
     assert {scenario.kpi.unit for scenario in shipped.values()} == {"revenue", "conversions"}
     assert (family(shipped["jin2017-2y"]), shipped["jin2017-2y"].base) == ("jin2017-2y", None)
     assert family(shipped["confounded-search"]) == "clean"
-    assert [scenario.name for scenario in shipped.values() if not scenario.breaks] == ["clean", "smoke-clean"]
+    controls = {scenario.name for scenario in shipped.values() if not scenario.breaks}
+    assert {"clean", "smoke-clean", "redam", "heusch", "galois-a", "meridian-rf-geo", "jin2017-60y"} <= controls
 
 
 def test_shipped_suites() -> None:
-    assert set(suite_names()) == {"core", "smoke"}
-    smoke, core = read_suite("smoke"), read_suite("core")
+    assert set(suite_names()) == {"core", "full", "ladders", "portfolio", "smoke"}
+    smoke, full = read_suite("smoke"), read_suite("full")
     assert [entry.name for entry in smoke.scenarios] == ["smoke-clean", "smoke-chasing", "smoke-s-shaped"]
     # one chain: everything that is static is the same, so one program serves all three
     assert len({form_of(entry.scenario) for entry in smoke.scenarios}) == 1
     expected = {point.name for name in scenario_names() for point in points(read_scenario(name))}
-    assert {entry.name for entry in core.scenarios} == expected - {entry.name for entry in smoke.scenarios}
-    assert {entry.replicates for entry in core.scenarios} == {20}
-    assert all(entry.scenario.sweep is None for entry in core.scenarios)
+    assert {entry.name for entry in full.scenarios} == expected - {entry.name for entry in smoke.scenarios}
+    assert {entry.replicates for entry in full.scenarios} == {20}
+    assert all(entry.scenario.sweep is None for entry in full.scenarios)
+    # every rung of a ladder is there, and worlds of three camps in equal numbers
+    assert {len(points(read_scenario(name))) for name in scenario_names() if name.startswith("ladder-")} == {4}
+    assert {entry.replicates for entry in read_suite("portfolio").scenarios} == {70}
 
 
 SUITE = """

@@ -157,7 +157,8 @@ def test_no_plan_is_worth_more_than_the_bound(one):
             assert (worth <= best.upper_bound + 1e-7 * money).all(), label
         close(best.value, value(book, problem, best.amounts), f"value of the optimum of {label}")
         separable = not one.secret.form.interacts
-        assert (best.separable == separable).all() and (best.certified == 1).all() or not separable, label
+        assert (best.separable == separable).all(), label
+        assert (best.certified == 1).all() or not separable, label
 
 
 def test_who_is_outside_published_ranges_says_why(one):
@@ -231,10 +232,7 @@ def test_the_same_brand_is_asked_about_two_tails():
     assert (full > 1.1 * short).all()  # of last year's money, more arrives within three years than within half a year
 
 
-def test_full_holds_every_scenario_and_core_one_for_each_failure():
-    full = {entry.scenario.name for entry in read_suite("full").scenarios}
-    standing = {s.name for s in SHIPPED.values() if not s.superseded_by and not s.name.startswith("smoke-")}
-    assert full == standing
+def test_core_has_one_scenario_for_each_failure():
     core = [entry.scenario for entry in read_suite("core").scenarios]
     assert 22 <= len(core) <= 27
     broken = [each.breaks for each in core if each.breaks not in ("", "compound")]

@@ -25,11 +25,8 @@ ORACLE_CELLS = 40_000
 
 
 def changed(scenario: Scenario, **tables: Any) -> Scenario:
-    """The same scenario of the same family with other tables, checked as a file is."""
-    table = {name: getattr(scenario, name) for name in type(scenario).model_fields} | tables
-    other = Scenario.model_validate(table)
-    other._family, other._folders, other._file = scenario._family, scenario._folders, scenario._file
-    return other
+    """The same scenario of the same family with other tables."""
+    return scenario.model_copy(update=tables)
 
 
 def scaled(value: Any, factor: float) -> Any:
@@ -120,7 +117,9 @@ def test_a_channel_that_is_off_contributes_nothing(one):
         changed(scenario, channels=(*scenario.channels[:off], silent, *scenario.channels[off + 1 :])), REPLICATES
     )
     truth = other.truth
-    assert (truth.answers.contribution[..., off] == 0).all() and (truth.paid[..., off] == 0).all()
+    # a world that is run again and again, arm by arm, rounds each arm on its own
+    rounding = 1e-14 * np.abs(truth.answers.contribution).max() if other.secret.form.interacts else 0.0
+    assert (np.abs(truth.answers.contribution[..., off]) <= rounding).all() and (truth.paid[..., off] == 0).all()
     assert np.isnan(truth.answers.marginal[..., off]).all() and np.isnan(truth.answers.curve[:, off]).all()
     if other.secret.form.interacts or other.secret.form.feedback:
         return  # what others bring, or spend, may hang on it

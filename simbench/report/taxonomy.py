@@ -66,7 +66,9 @@ FORMULAS = {
     "additive": Formula("mu + strength sqrt(abs(beta_a beta_b)) s_a s_b", (6,)),
     "positive-effect": Formula("beta_c <= 0", (6,)),
     "gaussian-noise": Formula("eta AR(1) or Student-t; sd growing with mu^power", (7,)),
-    "exact-kpi": Formula("KPI LN(sd), missing, filled in, booked late, or with Laplace noise", (11,)),
+    "exact-kpi": Formula(
+        "KPI LN(sd), (1 - share) from a week on, missing, filled in, booked late, or with Laplace noise", (11,)
+    ),
     "exact-spend": Formula("spend LN(sd), (1 + share), factor, or (1 - share) from a week on", (11,)),
     "honest-claims": Formula("claim = [coverage contribution A_w/A + poaching base] LN(cv)", (11,)),
     "no-outliers": Formula("spend (low + (high - low) v) in a few weeks; X_n factor in bursts", (5, 11)),

@@ -95,11 +95,15 @@ def test_run_is_a_room_and_a_function() -> None:
 
 def test_list() -> None:
     text = printed("list")
-    for name in ("clean", "collinear[0.9]", "core", "smoke", "ols", "spend-share"):
-        assert name in text.replace(",", " ").split()
+    for name in ("clean", "collinear", "core", "smoke", "ols", "spend-share"):
+        assert name in text.split()
     answer = told("list")
-    clean = next(row for row in answer["scenarios"] if row["name"] == "clean")
-    assert set(clean) == {"name", "family", "breaks", "weeks", "channels", "geos", "digest", "title"}
+    point = next(row for row in answer["scenarios"] if row["name"] == "collinear[0.9]")
+    assert set(point) == {
+        "name", "scenario", "family", "base", "breaks", "weeks", "channels", "geos", "digest", "title", "sweep",
+        "superseded_by",
+    }  # fmt: skip
+    assert (point["scenario"], point["family"], point["sweep"]) == ("collinear", "clean", "spend.correlation")
     assert {suite["name"] for suite in answer["suites"]} == {"core", "full", "ladders", "portfolio", "smoke"}
     assert {"name": "ols", "source": "simbench", "fault": ""} in answer["backends"]
 

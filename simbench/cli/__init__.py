@@ -10,11 +10,12 @@ import click
 from simbench.cli.checking import check
 from simbench.cli.common import Verbs
 from simbench.cli.keeping import doctor, lock
+from simbench.cli.listing import list_
 from simbench.cli.reading import inspect, score, task, validate
 from simbench.cli.reporting import compare, report
 from simbench.cli.running import demo, run
 from simbench.cli.starting import new, schema
-from simbench.cli.worlds import draw, list_, show
+from simbench.cli.worlds import draw, show
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

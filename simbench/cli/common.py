@@ -109,7 +109,7 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[Callable[[str], None
 
 
 @contextmanager
-def counted(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+def counted(what: str = "cells", *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Progress on stderr: a bar on a terminal, else a plain line now and then."""
     import sys
     import time
@@ -123,7 +123,7 @@ def counted(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         def line(text: str, done: int, total: int) -> None:
             if time.monotonic() - since[0] >= QUIET:
                 since[0] = time.monotonic()
-                click.echo(f"{done}/{total} cells, {text}", err=True)
+                click.echo(f"{done}/{total} {what}, {text}", err=True)
 
         yield line
         return

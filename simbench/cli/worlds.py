@@ -1,4 +1,4 @@
-"""Verbs about worlds: list, show, draw."""
+"""Verbs about worlds: show, draw."""
 
 from __future__ import annotations
 
@@ -9,50 +9,6 @@ import click
 
 from simbench.cli.common import emit, example, force_option, free, json_option, page, progress, table
 from simbench.errors import BadInput
-
-
-@click.command("list", epilog=example("simbench list", "simbench list --json"))
-@json_option
-def list_(as_json: bool) -> None:
-    """List scenarios, suites and backends."""
-    from simbench.backends.registry import listed, tried
-    from simbench.report.frames import scenarios
-    from simbench.world.scenario import read_suite, suite_names
-
-    frame = scenarios()
-    suites = [read_suite(name) for name in suite_names()]
-    # other packages are tried, so that a broken one is told; simbench's own are not imported
-    contenders = [item if item.source == "simbench" else tried(item) for item in listed()]
-    if as_json:
-        told = [
-            {
-                "name": suite.name,
-                "title": suite.title,
-                "scenarios": [{"name": e.name, "replicates": e.replicates} for e in suite.scenarios],
-            }
-            for suite in suites
-        ]
-        emit(
-            {"scenarios": frame.to_dict("records"), "suites": told, "backends": [item._asdict() for item in contenders]}
-        )
-        return
-    console = page()
-    columns = ("scenario", "breaks", "weeks", "channels", "geos", "title")
-    rows = [(r.name, r.breaks or "-", r.weeks, r.channels, r.geos, r.title) for r in _named(frame)]
-    console.print(table(columns, rows, right=("weeks", "channels", "geos")))
-    console.print()
-    console.print(table(("suite", "worlds", "title"), [
-        (suite.name, sum(entry.replicates for entry in suite.scenarios), suite.title) for suite in suites
-    ], right=("worlds",)))  # fmt: skip
-    console.print()
-    console.print(table(("backend", "source", "fault"), [(c.name, c.source, c.fault or "-") for c in contenders]))
-    console.print("simbench show NAME tells more about each.")
-
-
-def _named(frame: Any) -> list[Any]:
-    from types import SimpleNamespace
-
-    return [SimpleNamespace(**row) for row in frame.to_dict("records")]
 
 
 @click.command(

@@ -31,7 +31,8 @@ def scenarios() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``name, family, breaks, weeks, channels, geos, digest`` (16 digits of it) and ``title``.
+        ``name, scenario`` (the file; a point has its sweep's), ``family, base, breaks, weeks, channels, geos, digest``
+        (16 digits of it), ``title, sweep`` (its key, "" without one) and ``superseded_by``.
 
     Examples
     --------
@@ -44,12 +45,13 @@ def scenarios() -> pd.DataFrame:
 
     rows = [
         {
-            "name": scenario.name, "family": family(scenario), "breaks": scenario.breaks,
-            "weeks": scenario.time.weeks, "channels": len(scenario.channels), "geos": scenario.geo.count,
-            "digest": scenario_digest(scenario)[:16], "title": scenario.title,
+            "name": world.name, "scenario": name, "family": family(world), "base": scenario.base or "",
+            "breaks": world.breaks, "weeks": world.time.weeks, "channels": len(world.channels),
+            "geos": world.geo.count, "digest": scenario_digest(world)[:16], "title": world.title,
+            "sweep": "" if scenario.sweep is None else scenario.sweep.key, "superseded_by": world.superseded_by,
         }
-        for name in scenario_names()
-        for scenario in points(read_scenario(name))
+        for name, scenario in ((name, read_scenario(name)) for name in scenario_names())
+        for world in points(scenario)
     ]  # fmt: skip
     return pd.DataFrame(rows)
 

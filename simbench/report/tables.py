@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from simbench.protocol.files import csv_text, json_text
+from simbench.report.markdown import escaped as markdown
 from simbench.report.words import clean
 from simbench.run.results import Run, opened, scores
 from simbench.score import comparison
@@ -101,11 +102,6 @@ def latex(text: str) -> str:
 def latex_number(text: str) -> str:
     """A number with its interval; the minus of mathematics, and a dash where there is none."""
     return "--" if text == "-" else re.sub(r"-(?=[0-9])", "$-$", text)
-
-
-def markdown(text: str) -> str:
-    """Text that stays in its cell of a Markdown table, and means nothing there."""
-    return re.sub(r"([\\|`*<])", r"\\\1", clean(text))
 
 
 # --- numbers

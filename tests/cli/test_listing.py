@@ -1,0 +1,103 @@
+"""`simbench list`: families, what is chosen of them, and the pages that are written from the files."""
+
+from __future__ import annotations
+
+import pytest
+from cli.calls import printed, refused, told, widest
+
+from simbench.cli import listing
+from simbench.report.taxonomy import page
+from simbench.world.realism import Finding
+from simbench.world.scenario import read_scenario, scenario_names
+
+
+def first_column(text: str) -> list[str]:
+    """Names of the first table, indented as they are; lines that go on in another column are left out."""
+    lines = text.removesuffix("simbench show NAME tells more about each.\n").split("\n\n")[0].splitlines()[2:]
+    width = text.index("breaks")
+    return [line[:width].rstrip() for line in lines if line[:width].strip()]
+
+
+def test_families_stand_together_behind_their_root() -> None:
+    text = printed("list")
+    names = first_column(text)
+    assert {name.strip() for name in names} == set(scenario_names())
+    roots = [name for name in names if not name.startswith(" ")]
+    assert roots == sorted(roots) and roots == sorted(name for name in roots if read_scenario(name).base is None)
+    family = names[names.index("smoke-clean") :]
+    assert family[:3] == ["smoke-clean", "  smoke-chasing", "  smoke-s-shaped"]
+    assert widest(text) <= 100
+
+
+def test_a_sweep_is_one_line_with_its_values() -> None:
+    text = " ".join(printed("list", "--breaks", "uncorrelated-spend").split())
+    assert "sweep of spend.correlation: 0, 0.5, 0.9, 0.99" in text and "collinear[" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--family", "smoke-clean"), ["smoke-clean", "smoke-chasing", "smoke-s-shaped"]),
+        (("--family", "smoke-clean", "--breaks", "effect-shape"), ["smoke-s-shaped"]),
+        (("--family", "smoke-clean", "--breaks", ""), ["smoke-clean"]),
+        (("--suite", "smoke", "--breaks", "exogenous-spend"), ["smoke-chasing"]),
+        (("--family", "smoke-clean", "--breaks", "compound"), []),
+    ],
+)
+def test_some_scenarios(options: tuple[str, ...], names: list[str]) -> None:
+    text = printed("list", *options)
+    assert all(name in text for name in names or ["no scenario is all of that"])
+    assert "seasonal-naive" not in text and "jin2017" not in text
+    assert {row["name"] for row in told("list", *options)["scenarios"]} == set(names)
+
+
+def test_a_family_without_its_root_is_named() -> None:
+    names = first_column(printed("list", "--family", "smoke-clean", "--breaks", "effect-shape"))
+    assert names == ["(smoke-clean)", "  smoke-s-shaped"]
+
+
+def test_a_scenario_that_was_superseded_says_so() -> None:
+    row = {"scenario": "old", "family": "old", "name": "old", "breaks": "", "weeks": 104, "channels": 3, "geos": 1}
+    row |= {"title": "Once", "sweep": "", "superseded_by": "new"}
+    other = row | {"scenario": "swept", "name": "swept[52]", "weeks": 52, "sweep": "time.weeks", "superseded_by": ""}
+    lines = list(listing._lines([row, other, other | {"name": "swept[104]", "weeks": 104}]))
+    assert lines[0] == ("old", "-", "104", "3", "1", "Once; superseded by new")
+    assert lines[1] == ("  swept", "-", "52-104", "3", "1", "Once; sweep of time.weeks: 52, 104")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--family", "claen"), "--family: 'claen' is not known; did you mean 'clean'?"),
+        (("--breaks", "effect-shap"), "--breaks: 'effect-shap' is not known; did you mean 'effect-shape'?"),
+        (("--suite", "smoky"), "--suite: 'smoky' is not known; did you mean 'smoke'?"),
+        (("--taxonomy", "--suite", "smoke"), "--taxonomy: is of all scenarios"),
+        (("--taxonomy", "--realism"), "--taxonomy: is of all scenarios"),
+    ],
+)
+def test_words_that_are_not_known(options: tuple[str, ...], said: str) -> None:
+    assert said in refused("list", *options)
+
+
+def test_the_taxonomy_is_printed_as_it_is() -> None:
+    text = page([read_scenario(name) for name in scenario_names()])
+    assert printed("list", "--taxonomy") == text
+    assert told("list", "--taxonomy") == {"schema_version": 1, "page": text}
+
+
+def test_realism_of_some_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+    from simbench.world import realism
+
+    def one(scenario: object) -> list[Finding]:
+        return [Finding(scenario.name, "noise", "", 0.05, 0.0, 0.1, True, "by hand")]  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(realism, "realism", one)
+    text = printed("list", "--realism", "--suite", "smoke")
+    assert (
+        text.startswith("# Realism")
+        and "3 of 3 worlds lie inside" in text
+        and "| `smoke-s-shaped` | - | 0.05 |" in text
+    )
+    answer = told("list", "--realism", "--suite", "smoke")
+    assert answer["page"] == text and answer["findings"][0]["source"] == "by hand"
+    assert [found["scenario"] for found in answer["findings"]] == ["smoke-chasing", "smoke-clean", "smoke-s-shaped"]

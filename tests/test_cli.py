@@ -183,6 +183,10 @@ def test_check_tells_what_fails(tmp_path: Path) -> None:
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
     assert "failed" in lines["other KPI units"] and "passed" in lines["company"]
     assert "did you mean 'ols'" in refused("check", "olss")
+    file.write_text(
+        "from simbench.backends.base import python_backend\nmine = python_backend('m', print, handles=['aditive'])\n"
+    )
+    assert "handles of m: 'aditive' is no assumption" in refused("check", f"{file}:mine")
     assert "'clean'" in refused("check", "ols", "--scenario", "claen")
 
 

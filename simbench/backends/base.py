@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,12 @@ Author = Callable[[Array, Brief], Answers]  #: what the author of a native model
 
 #: Draws are answered this many at a time: one vmap over all would leave the cache.
 DRAWS_TOGETHER = 16
+#: Assumptions about data alone. Breaking one leaves a world inside the form that held it before and biases no fit, so
+#: that a model handles them all, unless it reads claims, or takes for granted that channels are alike.
+DATA_ALONE = frozenset({
+    "enough-data", "uncorrelated-spend", "spend-variation", "generated-spend", "strong-media", "established-channels",
+    "comparable-channels", "monetary-kpi", "ordinary-units", "honest-claims",
+})  # fmt: skip
 
 
 class Backend(NamedTuple):
@@ -33,7 +39,7 @@ class Backend(NamedTuple):
     block: int  #: cells a call; part of identity
     supports: Callable[[Brief], str | None]  #: a reason means skip; from shapes and kinds only
     tags: frozenset[str]
-    handles: frozenset[str]  #: broken assumptions its family can represent
+    handles: frozenset[str]  #: broken assumptions its class contains; empty: it does not say. docs/scores.md
     precision: str = "float64"
     code: str = ""  #: digest of the code behind it; the registry fills it in
     spec: str | None = None  #: the words another process can make it from; None: only this process can
@@ -55,7 +61,7 @@ def jax_backend(
     precision: str = "float64",
     supports: Callable[[Brief], str | None] = everything,
     tags: Sequence[str] = ("native", "fast"),
-    handles: Sequence[str] = (),
+    handles: Collection[str] = (),
 ) -> Backend:
     """Lift a pure function ``(key, brief) -> Answers`` to a backend.
 
@@ -105,7 +111,7 @@ def python_backend(
     config: Mapping[str, Any] | None = None,
     supports: Callable[[Brief], str | None] = everything,
     tags: Sequence[str] = (),
-    handles: Sequence[str] = (),
+    handles: Collection[str] = (),
 ) -> Backend:
     """Lift an ordinary function ``(key, brief) -> answers`` to a backend.
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from simbench.backends.base import Backend, answer_draws, draws_of, jax_backend, predict
+from simbench.backends.base import DATA_ALONE, Backend, answer_draws, draws_of, jax_backend, predict
 from simbench.backends.contender import Contender, Option
 from simbench.backends.nation import of_the_nation
 from simbench.briefs import timeline
@@ -108,7 +108,7 @@ def credit_by_spend(key: Array, brief: Brief) -> Answers:
 
 def _ols(order: int, trend: str) -> Backend:
     author = partial(ordinary_least_squares, order, trend)
-    return of_the_nation(jax_backend("ols", author, handles=("uncorrelated-spend",)))
+    return of_the_nation(jax_backend("ols", author, handles=DATA_ALONE | {"positive-effect"}))
 
 
 OLS = Contender(
@@ -122,5 +122,5 @@ OLS = Contender(
 )
 SPEND_SHARE = Contender(
     "spend-share", "credit in proportion to spend, at the return expected beforehand",
-    lambda: of_the_nation(jax_backend("spend-share", credit_by_spend)),
+    lambda: of_the_nation(jax_backend("spend-share", credit_by_spend, handles=DATA_ALONE - {"comparable-channels"})),
 )  # fmt: skip

@@ -62,7 +62,7 @@ def first_ok(*members: Any) -> Backend:
         block=max(member.block for member in made),
         supports=_any_of([member.supports for member in made]),
         tags=frozenset.intersection(*(member.tags for member in made)),
-        handles=frozenset.union(*(member.handles for member in made)),
+        handles=frozenset.intersection(*(member.handles for member in made)),  # nobody knows who will answer
         precision="/".join(dict.fromkeys(member.precision for member in made)),
         code=combined_code([member.code for member in made]),
     )

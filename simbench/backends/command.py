@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +67,7 @@ def command_backend(
     grace: float = GRACE,
     supports: Callable[[Brief], str | None] = everything,
     tags: Sequence[str] = ("command",),
-    handles: Sequence[str] = (),
+    handles: Collection[str] = (),
 ) -> Backend:
     """Lift a program to a backend.
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simbench.backends.base import Backend, answer_draws, predict, python_backend
+from simbench.backends.base import DATA_ALONE, Backend, answer_draws, predict, python_backend
 from simbench.backends.contender import Contender, Option
 from simbench.backends.nation import of_the_nation
 from simbench.backends.robyn_search import best, search
@@ -27,11 +27,8 @@ from simbench.transforms import fourier, saturate
 
 Array = Any
 Key = Any
-#: Broken assumptions that the model's form does not exclude; unequal channels its second error does.
-HANDLES = (
-    "enough-data", "uncorrelated-spend", "spend-variation", "effect-shape", "established-channels",
-    "monetary-kpi", "ordinary-units", "generated-spend", "strong-media",
-)  # fmt: skip
+#: Curves may be S-shaped; the second error pulls channels towards one return, however long the panel.
+HANDLES = DATA_ALONE - {"comparable-channels"} | {"effect-shape"}
 #: Weeks to which panels are filled up: those that differ only in masked weeks run one program.
 STRETCH = 26
 #: Retention a week that Robyn's guide gives its channels, by kind; (0, 0.8) is its default for any.

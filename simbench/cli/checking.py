@@ -59,9 +59,11 @@ def check(context: click.Context, backend: str, scenarios: tuple[str, ...], as_j
     from simbench.backends.conformance import check as checks_of
     from simbench.backends.registry import backend_named
     from simbench.run.hosts import prepare_process
+    from simbench.run.plan import check_handles
 
     prepare_process()
     made = backend_named(backend)
+    check_handles(made)
     with progress(f"checking {made.name}", quiet=as_json):
         checks = checks_of(made, briefs_to_check(scenarios))
     failed = [each for each in checks if each.status == BROKEN]

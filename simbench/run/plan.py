@@ -23,6 +23,8 @@ from simbench.world.scenario import (
     scenario_names,
     suite_names,
 )
+from simbench.world.scenario_numbers import nearest
+from simbench.world.scenario_words import BREAKS
 from simbench.world.truth import transform_of
 
 #: The contender that knows the truth: made by the runner, never asked.
@@ -31,6 +33,8 @@ ORACLE = "oracle"
 DEFAULT = (ORACLE, "tag:fast")
 #: What a suite's file has and a scenario's has not.
 LISTS = re.compile(r"^scenarios\s*=", re.MULTILINE)
+#: Assumptions that a scenario can break, and a contender handle.
+BREAKABLE = tuple(word for word in BREAKS if word)
 #: Worlds a scenario where neither the caller nor a suite says how many.
 REPLICATES = 4
 
@@ -63,6 +67,13 @@ class Entry(NamedTuple):
         """Cells a call."""
         return self.backend.block if self.backend else 16
 
+    @property
+    def handles(self) -> tuple[str, ...]:
+        """The broken assumptions that its class contains: the oracle's contains every world."""
+        if self.backend is None:
+            return BREAKABLE if self.name == ORACLE else ()
+        return tuple(sorted(self.backend.handles))
+
 
 class Plan(NamedTuple):
     """Everything a run wants to know, before anything is done."""
@@ -88,8 +99,24 @@ def source_of(scenario: Scenario, transform: str, replicates: Sequence[int], mas
     return Source(scenario, transform, tuple(replicates), found, f"{slug(name)}.{found[:16]}")
 
 
+def check_handles(backend: Backend) -> None:
+    """Refuse handles that are no assumption a scenario can break: here backends and worlds are both known.
+
+    Raises
+    ------
+    BadInput
+        That names the word, and the nearest that is one.
+    """
+    for word in sorted(backend.handles):
+        if word not in BREAKABLE:
+            what = f"{word!r} is no assumption that a scenario can break"
+            raise BadInput(f"handles of {backend.name}", what, nearest(word, BREAKABLE))
+
+
 def entry_of(backend: Backend | None) -> Entry:
     """A contender with its identity; None is the oracle."""
+    if backend is not None:
+        check_handles(backend)
     told = {"name": ORACLE, "version": "1"} if backend is None else identity(backend)
     if backend is not None and not backend.code:  # nobody can tell whether it is what it was: never resumed
         told["once"] = f"{os.getpid()} {time.time_ns()}"
@@ -103,7 +130,7 @@ def entries_of(backends: Sequence[Any]) -> tuple[Entry, ...]:
     Raises
     ------
     BadInput
-        If a name is not known, or two columns have the same name.
+        If a name is not known, two columns have the same name, or a contender handles what nobody can break.
     """
     if isinstance(backends, str) or not isinstance(backends, Sequence):
         raise BadInput("backends", f"{backends!r} is one", "a list")

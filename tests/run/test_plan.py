@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simbench import ids
+from simbench.backends.base import python_backend
 from simbench.errors import BadInput
-from simbench.run.plan import REPLICATES, entries_of, plan, slug, source_of, suite_title
+from simbench.run.plan import BREAKABLE, REPLICATES, entries_of, plan, slug, source_of, suite_title
 from simbench.world.scenario import read_scenario, read_suite
 
 
@@ -131,6 +132,28 @@ def test_what_is_wrong_is_told(arguments: dict, said: str) -> None:
     with pytest.raises(BadInput) as fault:
         plan(**{"sources": "clean", "backends": ["ols"], **arguments})
     assert said in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("handles", "said"),
+    [
+        (["effect-shap"], "handles of own: 'effect-shap' is no assumption that a scenario can break; "
+                          "did you mean 'effect-shape'?"),
+        (["additive", "Additive"], "did you mean 'additive'?"),
+        ([""], "'' is no assumption"),
+        (["no word at all"], "allowed: compound, enough-data"),
+    ],
+)  # fmt: skip
+def test_a_handle_that_nobody_can_break_is_told(handles: list[str], said: str) -> None:
+    with pytest.raises(BadInput) as fault:
+        plan("clean", ["ols", python_backend("own", mine, handles=handles)])
+    assert said in str(fault.value)
+
+
+def test_what_contenders_handle_is_sorted_and_the_oracle_handles_all() -> None:
+    own = python_backend("own", mine, handles={"effect-shape", "additive"})
+    assert [e.handles for e in entries_of([own, mine, "oracle"])] == [BREAKABLE, ("additive", "effect-shape"), ()]
+    assert "" not in BREAKABLE and "compound" in BREAKABLE
 
 
 # --- names on disk

@@ -19,7 +19,7 @@ from simbench.backends.bayes.data import Data
 from simbench.backends.bayes.diagnose import smoothed
 from simbench.backends.bayes.engine import Engine
 from simbench.backends.bayes.fit import LOST, Fitter, evenly, programs, spun
-from simbench.backends.bayes.model import Model
+from simbench.backends.bayes.model import Model, handles_of
 from simbench.backends.nation import of_the_nation
 from simbench.backends.traced import traced
 from simbench.blocks import in_blocks, take
@@ -118,7 +118,6 @@ def averaged_backend(
     lanes: int,
     precision: str,
     tags: Sequence[str] = (),
-    handles: Sequence[str] = (),
 ) -> Backend:
     """A contender of several national models, each fitted by the engine, stacked world by world."""
     members = [Fitter(model, engine, programs(model, engine), lanes, precision) for model in models]
@@ -152,7 +151,8 @@ def averaged_backend(
                     parts[i].append((counts[i][k], reply))
         return [_of_parts(key, each) for key, each in zip(keys, parts, strict=True)]
 
-    made = Backend(name, "1", {}, served(name, ask), block, everything, frozenset(tags), frozenset(handles), precision)
+    handles = frozenset.union(*map(handles_of, models))  # what one kind contains, the mixture does
+    made = Backend(name, "1", {}, served(name, ask), block, everything, frozenset(tags), handles, precision)
     return of_the_nation(made)
 
 

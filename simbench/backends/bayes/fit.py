@@ -20,7 +20,7 @@ from simbench.backends.bayes.answers import answer_structure, structure_of
 from simbench.backends.bayes.data import Data, data_of
 from simbench.backends.bayes.diagnose import KHAT, RHAT, chains_agree
 from simbench.backends.bayes.engine import Draws, Engine
-from simbench.backends.bayes.model import Model
+from simbench.backends.bayes.model import Model, handles_of
 from simbench.backends.nation import of_the_nation
 from simbench.backends.traced import known, traced
 from simbench.blocks import in_blocks, take
@@ -220,7 +220,6 @@ def bayes_backend(
     strict: bool = False,
     supports: Callable[[Brief], str | None] = everything,
     tags: Sequence[str] = (),
-    handles: Sequence[str] = (),
 ) -> Backend:
     """A contender of a model and an engine.
 
@@ -239,11 +238,11 @@ def bayes_backend(
     def ask(keys: Array, briefs: Brief) -> list[Answers | Failure]:
         return fitter.replies(keys, briefs, *fitter.posterior(keys, briefs))
 
-    made = Backend(name, "1", {}, served(name, ask), block, supports, frozenset(tags), frozenset(handles), precision)
+    made = Backend(name, "1", {}, served(name, ask), block, supports, frozenset(tags), handles_of(model), precision)
     return made if model.geos else of_the_nation(made)
 
 
-def prior_backend(name: str, model: Model, *, block: int, precision: str, handles: Sequence[str] = ()) -> Backend:
+def prior_backend(name: str, model: Model, *, block: int, precision: str) -> Backend:
     """A model before it has seen any KPI but its scale; the forecast is the prior predictive."""
 
     def draw(key: Array, brief: Brief) -> Any:
@@ -259,7 +258,7 @@ def prior_backend(name: str, model: Model, *, block: int, precision: str, handle
         return answered(model, keys, structures, briefs, precision)
 
     tags = frozenset(("native", "fast"))
-    made = Backend(name, "1", {}, served(name, ask), block, everything, tags, frozenset(handles), precision)
+    made = Backend(name, "1", {}, served(name, ask), block, everything, tags, handles_of(model), precision)
     return of_the_nation(made)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from simbench.backends.base import DATA_ALONE
 from simbench.backends.bayes.prior import Prior
 
 
@@ -80,6 +81,20 @@ def columns(model: Model, controls: int) -> int:
 def parameter(model: Model, name: str) -> Parameter | None:
     """A model's parameter of that name."""
     return next((each for each in model.parameters if each.name == name), None)
+
+
+def handles_of(model: Model) -> frozenset[str]:
+    """Broken assumptions that a model's form contains, priors aside; docs/scores.md has the rule.
+
+    What it contains in part is left out: Student-t errors are no autocorrelated ones, a smooth path is no jump, and
+    a KPI with missing weeks is not one measured with error.
+    """
+    own = {
+        "effect-shape": parameter(model, "slope") is not None,  # Hill with a slope above 1
+        "positive-effect": model.free is not None,
+        "homogeneous-geos": model.geos,
+    }
+    return DATA_ALONE | {word for word, contained in own.items() if contained}
 
 
 def size(model: Model, channels: int, controls: int) -> int:

@@ -10,12 +10,6 @@ from simbench.backends.bayes.prior import Prior
 from simbench.backends.contender import Option
 from simbench.records import Brief
 
-#: Broken assumptions that the form of a national model does not exclude.
-HANDLES = (
-    "enough-data", "uncorrelated-spend", "spend-variation", "effect-shape", "established-channels",
-    "comparable-channels", "monetary-kpi", "ordinary-units", "generated-spend", "strong-media",
-)  # fmt: skip
-
 #: The priors of the national model and of all that are made from it.
 OPTIONS = (
     Option("retention_a", 3.0, "first number of the Beta prior of retention", source="Jin and others 2017", low=0.01),
@@ -49,7 +43,6 @@ class Entry(NamedTuple):
     make: Callable[..., Model]  #: takes its options by name
     options: tuple[Option, ...]
     source: str
-    handles: tuple[str, ...] = HANDLES
     supports: Callable[[Brief], str | None] = lambda brief: None
     answers: str = "everything but contributions by geo"
     usual: tuple[tuple[str, int], ...] = ()  #: defaults of its engines' options, where they are its own
@@ -222,7 +215,6 @@ MODELS: dict[str, Entry] = {
     ),
     "robust": Entry(
         "the national model with Student-t errors", robust, (*FORMS, *OPTIONS), "docs/models.md; Juarez and Steel 2010",
-        (*HANDLES, "gaussian-noise"),
     ),
     "time-varying": Entry(
         "the national model with effects that change smoothly", time_varying,
@@ -234,7 +226,6 @@ MODELS: dict[str, Entry] = {
             *OPTIONS,
         ),
         "docs/models.md; Riutort-Mayol and others 2023; Ng, Wang and Dai 2021",
-        (*HANDLES, "constant-effect"),
     ),
     "geo-hierarchical": Entry(
         "one curve a channel, effects that vary by geo around common ones", geo_hierarchical,
@@ -246,8 +237,7 @@ MODELS: dict[str, Entry] = {
             Option("noise", "by-size", "how noise differs between geos", choices=("by-size", "alike")),
             *OPTIONS,
         ),
-        "docs/models.md; Sun and others 2017",
-        (*HANDLES, "homogeneous-geos"), several_geos, "everything",
+        "docs/models.md; Sun and others 2017", several_geos, "everything",
     ),
     "pymc-marketing-style": Entry(
         "the default model of PyMC-Marketing 0.19.2, written anew", pymc_marketing_style,

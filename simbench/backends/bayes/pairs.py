@@ -96,7 +96,7 @@ def pair(model: str, way: str, name: str = "") -> Contender:
         tags = ("native", "bayesian", *(("fast",) if model in own.fast else ()))
         return bayes_backend(
             name, made, engine_of(way, **chosen), block=block, lanes=lanes, precision=precision, strict=strict,
-            supports=entry.supports, tags=tags, handles=entry.handles,
+            supports=entry.supports, tags=tags,
         )  # fmt: skip
 
     return Contender(
@@ -106,7 +106,7 @@ def pair(model: str, way: str, name: str = "") -> Contender:
 
 def _prior_only(precision: str, **options: Any) -> Backend:
     model = MODELS["national"]
-    return prior_backend("prior-only", model.make(**options), block=8, precision=precision, handles=model.handles)
+    return prior_backend("prior-only", model.make(**options), block=8, precision=precision)
 
 
 #: Kinds that are averaged over.
@@ -130,7 +130,7 @@ def averaged(way: str) -> Contender:
         precision = settings.pop("precision")
         return averaged_backend(
             f"averaged-{way}", models, engine_of(way, **settings), block=own.block, lanes=own.lanes,
-            precision=precision, tags=("native", "bayesian"), handles=entry.handles,
+            precision=precision, tags=("native", "bayesian"),
         )  # fmt: skip
 
     def several(name: str, kinds: tuple[str, ...], meaning: str) -> Option:

@@ -11,6 +11,8 @@ from simbench.cli.common import BAD, NOTHING, PASS, emit, example, free, json_op
 from simbench.cli.common import one_line as clean
 from simbench.errors import BadInput
 
+#: What `representable` is called.
+IN_CLASS = {True: "yes", False: "no", None: "it does not say"}
 run_option = click.option("--run", "run_", default="latest", show_default=True, help="Folder of the run.")
 
 
@@ -55,7 +57,7 @@ def _emit_cell(told: Any, plot: Path | None) -> None:
         "cost": told.cost, "decisions": told.decisions, "scores": told.rows.to_dict("records"), "log": told.log,
         "truth": truth_frame(told.truth, told.labels, told.brief).to_dict("records"),
         "brief": frame(told.brief, told.labels).astype({"date": str}).to_dict("records"),
-        "plot": None if plot is None else str(plot),
+        "plot": None if plot is None else str(plot), "representable": told.representable,
     })  # fmt: skip
 
 
@@ -71,6 +73,8 @@ def _print_cell(told: Any) -> None:
     console.print(
         f"Brief: {origin} weeks{geos}, {len(channels)} channels; asked for {told.brief.questions.sizes.draws} draws"
     )
+    broken = f"; the scenario breaks {told.source.breaks}" if told.source.breaks else ""
+    console.print(f"In the contender's class: {IN_CLASS[told.representable]}{broken}")
     console.print(f"Stored in {told.file}", soft_wrap=True)
     seconds = float(told.cost.seconds)
     if seconds == seconds:
@@ -143,6 +147,7 @@ def score(
     With --answers, what a program or a person answered elsewhere to `simbench task RUN` becomes a column.
     """
     from simbench.cli.boards import print_board
+    from simbench.report.tables import records
     from simbench.run.hosts import prepare_process
     from simbench.run.results import opened
     from simbench.run.scoring import metric_named
@@ -165,7 +170,7 @@ def score(
         if not as_json:
             page().print(f"wrote {len(frame):,} rows to {out}", soft_wrap=True)
     if as_json:
-        emit({"run": str(found.folder), "scores": frame.astype({"status": str}).to_dict("records")})
+        emit({"run": str(found.folder), "scores": records(frame)})
     elif own:
         _print_means(frame)
     context.exit(PASS if frame.value.notna().any() else NOTHING)

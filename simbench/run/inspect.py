@@ -11,6 +11,7 @@ from simbench.errors import BadInput
 from simbench.records import Answers, Brief, Cost, Decisions, Failure, Labels, Truth
 from simbench.run import cells, store
 from simbench.run.results import EntryTold, Run, SourceTold, called, derived, opened, remade, shelf_of
+from simbench.score.representable import representable
 from simbench.score.rows import STATUS
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class CellTold(NamedTuple):
     rows: pd.DataFrame  #: ``estimand, unit, name, metric, value, status``
     log: str
     file: Path
+
+    @property
+    def representable(self) -> bool | None:
+        """Whether the contender's class contains the scenario's world; None where it does not say."""
+        return representable(self.source.breaks, self.entry.handles)
 
 
 def inspect(run: str | Path | Run, cell: str) -> CellTold:

@@ -14,6 +14,7 @@ from simbench.codec import pack, unpack
 from simbench.errors import BadInput, Damaged
 from simbench.run import store
 from simbench.run.plan import Plan, Source
+from simbench.score.representable import representable
 from simbench.score.rows import STATUS
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ RUNS = Path("simbench-runs")
 #: Columns of a frame of scores, in this order.
 COLUMNS = (
     "suite", "scenario", "family", "transform", "replicate", "backend", "estimand", "unit", "name", "metric", "value",
-    "status", "reason",
+    "status", "reason", "representable",
 )  # fmt: skip
 
 
@@ -43,6 +44,7 @@ class SourceTold(NamedTuple):
     replicates: tuple[int, ...]
     file: str  #: the scenario's file, where it is not a shipped one
     units: dict[str, list[str]]  #: names of channels, geos, plans, problems
+    breaks: str | None = None  #: the assumption that its scenario breaks; None: written before runs remembered it
 
 
 class EntryTold(NamedTuple):
@@ -51,6 +53,7 @@ class EntryTold(NamedTuple):
     name: str  #: its column
     folder: str
     identity: dict[str, Any]
+    handles: tuple[str, ...] = ()  #: broken assumptions that its class contains; none: it does not say
 
     @property
     def digest(self) -> str:
@@ -93,6 +96,7 @@ def told_of(source: Source) -> SourceTold:
     return SourceTold(
         source.name, source.scenario.name, family(source.scenario), source.transform, source.digest, source.folder,
         source.replicates, file_of(source), {axis: list(names) for axis, names in units.items()},
+        source.scenario.breaks,
     )  # fmt: skip
 
 
@@ -115,7 +119,8 @@ def remember(p: Plan, folder: Path, *, complete: bool) -> Run:
     complete : bool
         False: time ran out; only replicates that every contender has answered in every source count.
     """
-    sources, entries = [told_of(s) for s in p.sources], [EntryTold(e.name, e.folder, e.identity) for e in p.entries]
+    sources = [told_of(s) for s in p.sources]
+    entries = [EntryTold(e.name, e.folder, e.identity, e.handles) for e in p.entries]
     if not complete:
         sources = [s._replace(replicates=whole(folder, sources, entries, s)) for s in sources]
     before = noted(folder) if (folder / "run.json").exists() else Run(folder, p.suite, (), ())
@@ -178,7 +183,8 @@ def noted(folder: Path) -> Run:
         if told["version"] != VERSION:
             raise BadInput(str(folder), f"is a run of version {told['version']}", f"version {VERSION}")
         sources = tuple(SourceTold(**{**s, "replicates": store.numbers(s["replicates"])}) for s in told["sources"])
-        return Run(folder, told["suite"], sources, tuple(EntryTold(**e) for e in told["entries"]))
+        entries = tuple(EntryTold(**{**e, "handles": tuple(e.get("handles", ()))}) for e in told["entries"])
+        return Run(folder, told["suite"], sources, entries)
     except OSError:
         raise BadInput(str(folder), "is no run", "a folder that simbench run has written, or latest") from None
     except (KeyError, TypeError, ValueError) as error:
@@ -270,21 +276,23 @@ def scores(run: str | Path | Run) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a number: ``suite, scenario, family, transform, replicate, backend, estimand, unit,
-        name, metric, value, status, reason``. `unit` is ``"all"`` or an axis and a position,
-        ``"channel:2"``; `name` is what that is called. A cell without an answer is one row with
-        status ``"failed"`` and its reason.
+        name, metric, value, status, reason, representable``. `unit` is ``"all"`` or an axis and a
+        position, ``"channel:2"``; `name` is what that is called. A cell without an answer is one row
+        with status ``"failed"`` and its reason. `representable`: the contender's class contains the
+        scenario's world (:func:`~simbench.score.representable.representable`); missing where it does not say.
     """
     import pandas as pd
 
     run = opened(run)
-    words: dict[str, dict[str, int]] = {name: {} for name in COLUMNS if name not in ("replicate", "value")}
+    plain = ("replicate", "value", "representable")
+    words: dict[str, dict[str, int]] = {name: {} for name in COLUMNS if name not in plain}
     parts = [part for block in blocks(run) for part in rows_of(run, words, *block)]
     joined = {name: np.concatenate([part[name] for part in parts]) if parts else np.zeros(0) for name in COLUMNS}
     told = {
         name: pd.Categorical.from_codes(column.astype(np.int32), list(words[name])) if name in words else column
         for name, column in joined.items()
     }
-    return pd.DataFrame(told)
+    return pd.DataFrame(told).astype({"representable": "boolean"})
 
 
 def rows_of(
@@ -301,6 +309,7 @@ def rows_of(
         "suite": run.suite, "scenario": source.name, "family": source.family, "transform": source.transform,
         "backend": entry.name,
     }  # fmt: skip
+    inside = np.array(representable(source.breaks, entry.handles), dtype=np.float64)  # NaN where nobody says
 
     def code(name: str, text: str) -> int:
         return words[name].setdefault(text, len(words[name]))
@@ -316,6 +325,7 @@ def rows_of(
             told[name] = np.tile([code(name, column[position]) for column in group["names"]], n)
         told["name"] = np.tile([code("name", called(source, column[1])) for column in group["names"]], n)
         told["replicate"], told["value"] = np.repeat(np.array(group["replicates"])[keep], k), value.ravel()
+        told["representable"] = np.full(n * k, inside)
         yield told
     failed = [(r, reason) for r, reason, _ in found["failed"] if r in replicates]
     if failed:
@@ -325,6 +335,7 @@ def rows_of(
             **{name: np.full(n, code(name, text)) for name, text in texts.items()},
             "replicate": np.array([r for r, _ in failed]), "value": np.full(n, np.nan),
             "reason": np.array([code("reason", reason) for _, reason in failed]),
+            "representable": np.full(n, inside),
         }  # fmt: skip
 
 

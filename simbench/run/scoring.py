@@ -12,6 +12,7 @@ from simbench.backends.loading import module_of
 from simbench.errors import BadInput
 from simbench.run import cells
 from simbench.run.results import COLUMNS, Run, blocks, called, derived, opened, remade, scores
+from simbench.score.representable import representable
 from simbench.score.rows import STATUS, Metric
 from simbench.score.user import from_function
 
@@ -69,6 +70,7 @@ def score(run: str | Path | Run, metrics: Sequence[Metric | Callable[..., Any]] 
         content, found = cells.stored_answers(place), derived(run, source, entry, place)
         worlds = remade(run, source, [int(r) for r in content["cells"]])[0]
         head = (run.suite, source.name, source.family, source.transform)
+        inside = representable(source.breaks, entry.handles)
         for group, made in zip(content["groups"], found["groups"], strict=True):
             try:
                 columns = cells.scored(cells.case_of(worlds, group, made["decisions"]), wanted)
@@ -77,13 +79,13 @@ def score(run: str | Path | Run, metrics: Sequence[Metric | Callable[..., Any]] 
             for column in columns:
                 told = (column.estimand, column.unit, called(source, column.unit), column.metric)
                 rows += [
-                    (*head, replicate, entry.name, *told, column.value[i], STATUS[column.status[i]], "")
+                    (*head, replicate, entry.name, *told, column.value[i], STATUS[column.status[i]], "", inside)
                     for i, replicate in enumerate(group.replicates)
                     if replicate in replicates
                 ]
         rows += [
-            (*head, int(r), entry.name, "", "", "", "", np.nan, "failed", failure.reason)
+            (*head, int(r), entry.name, "", "", "", "", np.nan, "failed", failure.reason, inside)
             for r, failure in content["failures"].items()
             if int(r) in replicates
         ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"representable": "boolean"})

@@ -70,7 +70,7 @@ def test_a_cell_in_words(kept: calls.Small) -> None:
     text = printed("inspect", "test-world/1/ols", "--run", kept.folder)
     seen = sb.inspect(kept.folder, "test-world/1/ols")
     assert text.startswith("ols on test-world, replicate 1\nBrief: 60 weeks, 2 channels; asked for 256 draws\n")
-    assert f"Stored in {seen.file}\n" in text and "Took " in text
+    assert f"Stored in {seen.file}\n" in text and "Took " in text and "In the contender's class: yes\n" in text
     draws, true = seen.reply.contribution[:, 0], sb.draw(kept.arguments[1], [1]).truths[0].answers.contribution[0]
     for c, name in enumerate(("tv", "video")):
         low, high = np.quantile(draws[:, c].astype(float), [0.05, 0.95])
@@ -93,8 +93,9 @@ def test_a_cell_as_json(kept: calls.Small) -> None:
     answer = told("inspect", "test-world/2/ols", "--run", kept.folder)
     assert list(answer) == [
         "schema_version", "cell", "identity", "file", "failure", "answers", "cost", "decisions", "scores", "log",
-        "truth", "brief", "plot",
+        "truth", "brief", "plot", "representable",
     ]  # fmt: skip
+    assert answer["representable"] is True
     seen = sb.inspect(kept.folder, "test-world/2/ols")
     np.testing.assert_array_equal(answer["answers"]["contribution"], seen.reply.contribution)
     assert answer["answers"]["levels"] is None and answer["failure"] is None and answer["plot"] is None

@@ -25,7 +25,7 @@ cover         share of true contributions inside 90% intervals; s/cell: median s
 
 def print_board(run: Any, *, as_json: bool) -> int:
     """Print a run's leaderboard and where it is kept; the exit code it deserves."""
-    from simbench.report.tables import notes, records
+    from simbench.report.tables import classes, notes, records
     from simbench.report.tables import table as headlines
     from simbench.run.results import scores
     from simbench.score.headlines import leaderboard
@@ -38,10 +38,12 @@ def print_board(run: Any, *, as_json: bool) -> int:
     if as_json:
         emit({
             "run": str(run.folder), "suite": records(headlines(found)),
-            "scenarios": records(headlines(found, by_scenario=True)), "notes": notes(found),
+            "scenarios": records(headlines(found, by_scenario=True)), "classes": records(classes(found)),
+            "notes": notes(found),
         })  # fmt: skip
         return code
     print_boards(found)
+    print_classes(found)
     console = page()
     for said in remarks(found, frame, run.cut):
         console.print(said)
@@ -52,7 +54,7 @@ def print_board(run: Any, *, as_json: bool) -> int:
 def nothing(run: Any, *, as_json: bool) -> int:
     """Say that a run holds no scores; the exit code for that."""
     if as_json:
-        emit({"run": str(run.folder), "suite": [], "scenarios": [], "notes": ["nothing was measured"]})
+        emit({"run": str(run.folder), "suite": [], "scenarios": [], "classes": [], "notes": ["nothing was measured"]})
     else:
         page().print(f"nothing was measured; run again to go on: {run.folder}", soft_wrap=True)
     return NOTHING
@@ -90,6 +92,27 @@ def print_boards(found: Any) -> None:
         console.print(f"Behind one and the same contender in every question: {', '.join(map(clean, behind))}.")
 
 
+def print_classes(found: Any) -> None:
+    """Headlines apart for the scenarios in a contender's class and those out of it, where there are both."""
+    from simbench.report.tables import class_cells, classes
+
+    told, console = class_cells(classes(found), plus_minus), page()
+    if told is None:
+        return
+    console.print()
+    console.print(table(told.head, [[folded(row[0], 30), *row[1:]] for row in told.rows], right=told.head[1:]))
+    console.print("in class: scenarios that break nothing, or what the contender's model can do without")
+    console.print("out of class: the others, never averaged with them; who has no handles does not say")
+
+
+def plus_minus(row: Any, name: str) -> str:
+    """A number and half of its interval."""
+    from simbench.report.tables import figure
+
+    half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+    return figure(row[name]) + (f"\u00b1{figure(half)}" if half == half else "")
+
+
 def board(title: str, told: Any) -> Any:
     """One leaderboard as a table to print."""
     from simbench.report.tables import RANKED, figure, seconds, spanned
@@ -103,9 +126,8 @@ def board(title: str, told: Any) -> Any:
     for _, row in told.iterrows():
         line = [clean(row["backend"])]
         for question in RANKED:
-            half = (row[f"{question}_high"] - row[f"{question}_low"]) / 2
-            spread = f"\u00b1{figure(half)}" if half == half else ""
-            line += [figure(row[question]) + spread, spanned(row[f"{question}_rank_low"], row[f"{question}_rank_high"])]
+            ranks = row[f"{question}_rank_low"], row[f"{question}_rank_high"]
+            line += [plus_minus(row, question), spanned(*ranks)]
         line += [figure(row["coverage"]), seconds(row["cost"]), row["worlds"], *([row["failures"]] if failed else [])]
         rows.append([str(cell) for cell in line])
     numbers = sum(2 + max(len(line[i]) for line in [head, *rows]) for i in range(1, len(head)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,9 @@ from simbench.report.markdown import escaped as markdown
 from simbench.report.words import clean
 from simbench.run.results import Run, opened, scores
 from simbench.score import comparison
-from simbench.score.headlines import Board, Headline, Leaderboard, Standing, leaderboard
+from simbench.score.headlines import Board, Headline, Leaderboard, Parted, Standing, leaderboard
+from simbench.score.losses import ORACLE
+from simbench.score.statistics import Estimate
 
 #: The questions of a leaderboard, in order, and what their number is.
 QUESTIONS = {
@@ -28,6 +30,10 @@ QUESTIONS = {
 #: Those that rank by how good an answer is, not by how long it took.
 RANKED = ("recovery", "forecast", "decision", "calibration")
 FORMATS = ("md", "csv", "tex", "json")
+#: Questions that are also told apart by class.
+BY_CLASS = ("recovery", "decision")
+#: Where there is no handle to tell a class by.
+UNSAID = "does not say"
 #: Signs that LaTeX reads as commands.
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -50,7 +56,9 @@ class Table(pd.DataFrame):  # type: ignore[misc]  # pandas is not typed here
     One row a contender (and scenario, ``""`` is the suite). For each question of
     :data:`QUESTIONS` a column with its number and, behind it, ``_low, _high`` (95%), ``_rank_low,
     _rank_high`` (95%, NaN if unranked) and ``_unranked`` (why). Then ``coverage``, ``width``,
-    ``silent_failures``, ``confident_errors``, ``moved``, ``worlds``, ``failures``.
+    ``silent_failures``, ``confident_errors``, ``moved``, ``worlds``, ``failures``, ``representable``
+    (the contender's class contains all scenarios of the row; missing where it contains some, or where
+    nobody says).
     """
 
     @property
@@ -59,24 +67,11 @@ class Table(pd.DataFrame):  # type: ignore[misc]  # pandas is not typed here
 
     def to_latex(self, buf: Any = None, **options: Any) -> Any:
         """LaTeX with booktabs rules: intervals in the cell, the best in bold where its rank interval is alone."""
-        told = cells(self)
-        lines = [rf"\begin{{tabular}}{{{'l' * texts(told)}{'r' * (len(told.head) - texts(told))}}}", r"\toprule"]
-        lines += [" & ".join(map(latex, told.head)) + r" \\", r"\midrule"]
-        words = texts(told)
-        for row, best in zip(told.rows, told.best, strict=True):
-            parts = [*map(latex, row[:words]), *map(latex_number, row[words:])]
-            marked = (rf"\textbf{{{x}}}" if top else x for x, top in zip(parts, best, strict=True))
-            lines.append(" & ".join(marked) + r" \\")
-        return _given("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n", buf)
+        return _given(latex_table(cells(self)), buf)
 
     def to_markdown(self, buf: Any = None, **options: Any) -> Any:
         """A Markdown table; the best in bold where its rank interval is alone."""
-        told = cells(self)
-        numbers = len(told.head) - texts(told)
-        lines = [told.head, ["---"] * texts(told) + ["---:"] * numbers]
-        for row, best in zip(told.rows, told.best, strict=True):
-            lines.append([f"**{markdown(x)}**" if top else markdown(x) for x, top in zip(row, best, strict=True)])
-        return _given("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n", buf)
+        return _given(markdown_table(cells(self)), buf)
 
 
 def _given(text: str, buf: Any) -> str | None:
@@ -87,6 +82,27 @@ def _given(text: str, buf: Any) -> str | None:
     else:
         Path(buf).write_text(text, encoding="utf-8")
     return None
+
+
+def latex_table(told: Cells) -> str:
+    """A table with booktabs rules."""
+    words = texts(told)
+    lines = [rf"\begin{{tabular}}{{{'l' * words}{'r' * (len(told.head) - words)}}}", r"\toprule"]
+    lines += [" & ".join(map(latex, told.head)) + r" \\", r"\midrule"]
+    for row, best in zip(told.rows, told.best, strict=True):
+        parts = [*map(latex, row[:words]), *map(latex_number, row[words:])]
+        marked = (rf"\textbf{{{x}}}" if top else x for x, top in zip(parts, best, strict=True))
+        lines.append(" & ".join(marked) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def markdown_table(told: Cells) -> str:
+    """A table of Markdown."""
+    numbers = len(told.head) - texts(told)
+    lines = [told.head, ["---"] * texts(told) + ["---:"] * numbers]
+    for row, best in zip(told.rows, told.best, strict=True):
+        lines.append([f"**{markdown(x)}**" if top else markdown(x) for x, top in zip(row, best, strict=True)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def texts(told: Cells) -> int:
@@ -130,7 +146,8 @@ def table(run: str | Path | Run | Leaderboard, *, by_scenario: bool = False, pro
     """
     found = run if isinstance(run, Leaderboard) else board(run, problem)
     boards = found.scenarios if by_scenario else (found.suite,)
-    return Table([row_of(each, standing) for each in boards for standing in each.standings])
+    rows = pd.DataFrame([row_of(each, standing) for each in boards for standing in each.standings])
+    return Table(rows.astype({"representable": "boolean"}))
 
 
 def row_of(each: Board, standing: Standing) -> dict[str, Any]:
@@ -145,7 +162,41 @@ def row_of(each: Board, standing: Standing) -> dict[str, Any]:
         }  # fmt: skip
     for name in ("coverage", "width", "silent_failures", "confident_errors", "moved"):
         row[name] = getattr(standing, name).value
-    return row | {"worlds": standing.worlds, "failures": standing.failures}
+    return row | {
+        "worlds": standing.worlds, "failures": standing.failures, "representable": standing.representable,
+    }  # fmt: skip
+
+
+def classes(run: str | Path | Run | Leaderboard, problem: str | None = None) -> pd.DataFrame:
+    """Recovery and decision of each contender, apart for the scenarios in its class and those out of it.
+
+    Parameters
+    ----------
+    run : Run, folder, "latest" or Leaderboard
+    problem : str, optional
+        As for :func:`table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``backend``; ``in_class`` (scenarios), ``recovery_in_class`` and ``decision_in_class``, each with
+        ``_low, _high`` (95%); the same with ``out_of_class``; ``unsaid``: scenarios of which the contender
+        does not say. Empty where nothing is known of anybody's class.
+    """
+    found = run if isinstance(run, Leaderboard) else board(run, problem)
+    return pd.DataFrame([class_row(one) for one in found.classes])
+
+
+def class_row(one: Parted) -> dict[str, Any]:
+    """One contender's two parts as a flat record."""
+    row: dict[str, Any] = {"backend": one.backend}
+    for name, part in (("in_class", one.inside), ("out_of_class", one.outside)):
+        row[name] = part.scenarios
+        for question in BY_CLASS:
+            told: Estimate = getattr(part, question)
+            key = f"{question}_{name}"
+            row |= {key: told.value, f"{key}_low": told.low, f"{key}_high": told.high}
+    return row | {"unsaid": one.unsaid}
 
 
 def compare(run: str | Path | Run, a: str, b: str, *, by_scenario: bool = False) -> pd.DataFrame:
@@ -206,14 +257,40 @@ def cells(told: pd.DataFrame) -> Cells:
     for _, row in told.iterrows():
         line, top = ([row["scenario"]] if several else []) + [row["backend"]], [False] * (1 + several)
         for question in RANKED:
-            value, low, high = (row[question + end] for end in ("", "_low", "_high"))
-            span = f" [{figure(low)}, {figure(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
-            line.append(figure(value) + span)
+            line.append(between(row, question))
             top.append(alone(row, question))
         line += [figure(row["coverage"]), seconds(row["cost"]), str(row["worlds"]), str(row["failures"])]
         rows.append([str(x) for x in line])
         best.append(top + [False] * 4)
     return Cells(head, rows, best)
+
+
+def between(row: Any, name: str) -> str:
+    """A number with the ends of its interval."""
+    value, low, high = (row[name + end] for end in ("", "_low", "_high"))
+    return figure(value) + (f" [{figure(low)}, {figure(high)}]" if math.isfinite(low) and math.isfinite(high) else "")
+
+
+def class_cells(told: pd.DataFrame, said: Callable[[Any, str], str] = between) -> Cells | None:
+    """The table "in class and out of class" as text; None where nobody is out of class, so that it tells nothing new.
+
+    Who answers neither question, and the oracle, which knows the truth, are left out.
+    """
+    groups = ("in_class", "out_of_class")
+    asked = [f"{question}_{group}" for group in groups for question in BY_CLASS]
+    rows = [row for _, row in told.iterrows() if row["backend"] != ORACLE and any(map(math.isfinite, row[asked]))]
+    if not any(row["out_of_class"] or row["unsaid"] for row in rows):
+        return None
+    head, lines = ["contender"], []
+    for group in groups:
+        head += [group.replace("_", " "), *BY_CLASS]
+    for row in rows:
+        line = [str(row["backend"])]
+        for group in groups:
+            silent = group == "out_of_class" and row["unsaid"] and not row[group]
+            line += [UNSAID if silent else str(row[group]), *(said(row, f"{name}_{group}") for name in BY_CLASS)]
+        lines.append(line)
+    return Cells(head, lines, [[False] * len(head) for _ in lines])
 
 
 def seconds(value: float) -> str:
@@ -230,21 +307,26 @@ def written(run: str | Path | Run | Leaderboard, form: str) -> str:
     form : {"md", "csv", "tex", "json"}
     """
     found = run if isinstance(run, Leaderboard) else board(run)
-    whole, each = table(found), table(found, by_scenario=True)
+    whole, each, parted = table(found), table(found, by_scenario=True), classes(found)
     if form == "csv":
         return csv_text(pd.concat([whole, each], ignore_index=True))
     if form == "json":
-        return json_text({"suite": records(whole), "scenarios": records(each), "notes": notes(found)})
-    parts = [part.to_latex() if form == "tex" else part.to_markdown() for part in (whole, each)]
+        told = {"suite": records(whole), "scenarios": records(each), "classes": records(parted)}
+        return json_text({**told, "notes": notes(found)})
+    apart = class_cells(parted)
+    printed = [cells(whole), *([apart] if apart else []), cells(each)]
+    parts = [latex_table(part) if form == "tex" else markdown_table(part) for part in printed]
     mark = "%" if form == "tex" else ""
     said = "".join(f"{mark} {clean(line)}\n" if mark else f"- {markdown(line)}\n" for line in notes(found))
-    return f"{parts[0]}\n{parts[1]}\n{said}"
+    return "\n".join([*parts, said])
 
 
 def records(told: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain records; what is not a finite number is None."""
 
     def plain(value: Any) -> Any:
+        if value is pd.NA:
+            return None
         if isinstance(value, float):
             return float(value) if math.isfinite(value) else None
         return value.item() if hasattr(value, "item") else value
@@ -262,8 +344,20 @@ def notes(found: Leaderboard) -> list[str]:
     if found.suite.left_out:
         count = found.suite.left_out
         said.append(f"{count} world{'s' * (count > 1)} had less than 1% of media spend to gain: not in the decision")
+    if found.classes:
+        said.append(in_class(found))
     said += unranked(found.suite.standings)
     return said
+
+
+def in_class(found: Leaderboard) -> str:
+    """What "in class" says in these tables."""
+    if class_cells(classes(found)) is None:
+        return "in class: every scenario is in the class of every contender"
+    return (
+        "in class: scenarios that break nothing, or an assumption that the contender's model can do without; out of "
+        "class: the others, never averaged with them; a contender without handles does not say"
+    )
 
 
 def unranked(standings: Sequence[Standing]) -> list[str]:

@@ -55,6 +55,7 @@ class Standing(NamedTuple):
     moved: Estimate  #: distance of the medians from those of prior-only, share of those
     worlds: int
     failures: int
+    representable: bool | None = None  #: its class contains the board's scenarios; None: some of them, or nobody says
 
 
 class Board(NamedTuple):
@@ -66,6 +67,23 @@ class Board(NamedTuple):
     left_out: int  #: worlds without attainable gain, not in the ratios of regret
 
 
+class Part(NamedTuple):
+    """Headlines of one contender over some scenarios."""
+
+    scenarios: int
+    recovery: Estimate
+    decision: Estimate
+
+
+class Parted(NamedTuple):
+    """One contender where its class contains the world, and where it does not: two numbers, never their mean."""
+
+    backend: str
+    inside: Part
+    outside: Part
+    unsaid: int  #: scenarios of which nobody says whether its class contains them
+
+
 class Leaderboard(NamedTuple):
     """The boards of a run."""
 
@@ -74,6 +92,7 @@ class Leaderboard(NamedTuple):
     missing_references: tuple[str, ...]  #: what is relative to them is not imputed
     forecast_unit: str  #: what forecast errors are measured in
     intervals: str  #: how they were made
+    classes: tuple[Parted, ...] = ()  #: in the suite's order; empty where nothing is known of anybody's class
 
 
 def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
@@ -83,8 +102,8 @@ def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
     ----------
     frame : pandas.DataFrame
         One row a number: ``scenario, family, replicate, backend, estimand, unit, metric, value,
-        status`` and, where there, ``transform, reason, name``. A cell without an answer is one row
-        with status ``"failed"``.
+        status`` and, where there, ``transform, reason, name, representable``. A cell without an answer
+        is one row with status ``"failed"``.
     problem : str, optional
         The allocation problem that counts, by its name or as ``"problem:1"``. By default the first
         that is called ``fixed``, else the first.
@@ -101,7 +120,8 @@ def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
     fewest = min(np.unique(table.families, return_counts=True)[1])
     intervals = "95% t intervals (fewer than 20 worlds)" if fewest < st.FEW else "95% bootstrap intervals over worlds"
     unit = "mean weekly KPI" if NAIVE in absent else f"CRPS of {NAIVE}"
-    return Leaderboard(whole, each, absent, unit, intervals)
+    order = [table.backends.index(standing.backend) for standing in whole.standings]
+    return Leaderboard(whole, each, absent, unit, intervals, in_and_out(table, counts, questions, order))
 
 
 # --- boards
@@ -130,13 +150,49 @@ def board(table: Table, counts: Array, questions: dict[str, Losses], scenario: s
             backend, found["recovery"][k], found["forecast"][k], found["decision"][k], found["calibration"][k],
             found["cost"][k], covered(table, questions["coverage"], found["coverage"][k].estimate, k, here),
             widths[k], silent[k], confident[k], distance[k],
-            int(table.asked[k, here].sum()), int(table.failed[k, here].sum()),
+            int(table.asked[k, here].sum()), int(table.failed[k, here].sum()), agreed(table.inside[k, inside]),
         )
         for k, backend in enumerate(table.backends)
     ]  # fmt: skip
     standings.sort(key=order)
     left_out = int((here & ~questions["decision"].needed).sum())
     return Board(scenario, tuple(standings), agreement(table, values["forecast"], values["recovery"]), left_out)
+
+
+def agreed(inside: Array) -> bool | None:
+    """What holds of all of some scenarios: in class, out of class; None where they differ or nobody says."""
+    told = set(inside.tolist())
+    return bool(told.pop()) if told in ({0}, {1}) else None
+
+
+def in_and_out(table: Table, counts: Array, questions: dict[str, Losses], order: list[int]) -> tuple[Parted, ...]:
+    """Recovery and decision of each contender, apart for the scenarios in its class and those out of it."""
+    if (table.inside < 0).all():
+        return ()
+
+    def those(k: int, known: int) -> tuple[int, ...]:
+        asked = np.unique(table.scenario[table.asked[k]])
+        return tuple(asked[table.inside[k, asked] == known].tolist())
+
+    groups = {k: [those(k, known) for known in (1, 0, -1)] for k in order}
+    distinct = {group for three in groups.values() for group in three[:2]}  # many contenders share a class
+    made = {group: part(table, counts, questions, group) for group in distinct}
+    return tuple(
+        Parted(table.backends[k], made[inside][k], made[outside][k], len(unsaid))
+        for k, (inside, outside, unsaid) in groups.items()
+    )
+
+
+def part(table: Table, counts: Array, questions: dict[str, Losses], inside: tuple[int, ...]) -> list[Part]:
+    """All contenders over some scenarios: the same statistics as on a board."""
+    if not inside:
+        return [Part(0, st.NOTHING, st.NOTHING)] * len(table.backends)
+    here = np.isin(table.scenario, inside)
+    recovery, decision = (
+        estimates(table, over_scenarios(table, counts, questions[name], list(inside)), questions[name], here)
+        for name in ("recovery", "decision")
+    )
+    return [Part(len(inside), recovery[k], decision[k]) for k in names(table)]
 
 
 def names(table: Table) -> range:

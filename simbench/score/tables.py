@@ -31,6 +31,7 @@ class Table(NamedTuple):
     value: Array  #: [rows]
     asked: Array  #: [K, N] there is a row
     failed: Array  #: [K, N] no answer, and no excuse
+    inside: Array  #: [K, S] int: 1 the contender's class contains the scenario, 0 it does not, -1 nobody says
 
 
 class Picked(NamedTuple):
@@ -42,6 +43,8 @@ class Picked(NamedTuple):
 
 def read(frame: pd.DataFrame) -> Table:
     """Index a tidy frame of score rows; a column `transform` makes scenarios of its own.
+
+    A column `representable` says whose class contains what; without it nobody says.
 
     Raises
     ------
@@ -91,9 +94,13 @@ def read(frame: pd.DataFrame) -> Table:
         failed[codes["backend"][lost], codes["world"][lost]] = ~excused & np.ones(len(lost), dtype=bool)
         asked[codes["backend"][lost], codes["world"][lost]] = failed[codes["backend"][lost], codes["world"][lost]]
     present = np.unique(scenario)
+    inside = np.full((len(words["backend"]), len(present)), -1)
+    if "representable" in frame:
+        said = frame["representable"].astype("boolean").astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
+        inside[codes["backend"], np.searchsorted(present, where)] = said
     return Table(
         tuple(words["backend"]), tuple(words["scenario"][s] for s in present), np.searchsorted(present, scenario),
-        cluster, together // span, words, codes, frame["value"].to_numpy(dtype=np.float64), asked, failed,
+        cluster, together // span, words, codes, frame["value"].to_numpy(dtype=np.float64), asked, failed, inside,
     )  # fmt: skip
 
 

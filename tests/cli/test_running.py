@@ -92,15 +92,15 @@ def test_names_of_any_length_leave_the_numbers_whole(kept: calls.Small, length: 
 
 def test_json_has_the_same_numbers_and_stable_keys(kept: calls.Small) -> None:
     answer = told(*kept.arguments)
-    assert list(answer) == ["schema_version", "run", "suite", "scenarios", "notes"]
+    assert list(answer) == ["schema_version", "run", "suite", "scenarios", "classes", "notes"]
     assert answer["run"] == str(kept.folder)
     ends = ("", "_low", "_high", "_rank_low", "_rank_high", "_unranked")
     keys = {question + end for question in (*QUESTIONS, "cost") for end in ends}
     keys |= {"scenario", "backend", "coverage", "width", "silent_failures", "confident_errors", "moved"}
     table = sb.table(kept.folder).set_index("backend")
     for row in answer["suite"]:
-        assert set(row) == {*keys, "worlds", "failures"}
-        assert (row["worlds"], row["failures"]) == (3, 0)
+        assert set(row) == {*keys, "worlds", "failures", "representable"}
+        assert (row["worlds"], row["failures"], row["representable"]) == (3, 0, True)  # a control
         for question in QUESTIONS:
             value = table.loc[row["backend"], question]
             assert row[question] == (None if pd.isna(value) else value)

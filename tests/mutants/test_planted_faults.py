@@ -146,6 +146,10 @@ FAULTS = (
         (("score/losses.py", "filled = np.where(there, value, np.where(lost & ~nowhere, instead, np.nan))", "filled = value"),),
     ),
     Fault(
+        "in-class and out-of-class results pooled", "tests/score/test_headlines.py::test_in_class_and_out_of_class_are_never_averaged_together",
+        (("score/headlines.py", "table.inside[k, asked] == known", "table.inside[k, asked] >= known"),),
+    ),
+    Fault(
         "failures dropped", "tests/run/test_execute.py::test_a_failure_is_a_row_with_its_reason_and_hurts_nobody",
         (("run/results.py", "    if failed:\n", "    if failed and not head:\n"),),
     ),

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import simbench as sb
 from simbench.report import tables
 from simbench.report.tables import FORMATS, figure, latex, markdown, records, seconds, spanned, written
-from simbench.score.headlines import leaderboard
+from simbench.score.headlines import Leaderboard, leaderboard
 
 COLUMNS = ["scenario", "family", "replicate", "backend", "estimand", "unit", "metric", "value", "status", "reason"]
 
@@ -176,6 +176,67 @@ def test_exports_go_to_files_and_buffers(kept: calls.Small, tmp_path: Path) -> N
     assert (tmp_path / "t.tex").read_text(encoding="utf-8") == table.to_latex()
 
 
+# --- in class and out of class
+
+
+def parted() -> Leaderboard:
+    """`a` contains the first of two scenarios, `b` both; `c` does not say, but the first is a control."""
+    frame = rows({"a": 0.2, "b": 0.4, "c": 0.3, "oracle": 0.0}, scenarios=("one", "two"), worlds=6)
+    known = {("a", "two"): False, ("c", "two"): None}
+    said = [known.get(pair, True) for pair in zip(frame.backend, frame.scenario, strict=True)]
+    return leaderboard(frame.assign(representable=pd.array(said, dtype="boolean")))
+
+
+def test_classes_have_a_frame_of_their_own() -> None:
+    found = parted()
+    told, each = tables.classes(found).set_index("backend"), sb.table(found, by_scenario=True)
+    assert list(told.index) == ["a", "c", "b", "oracle"] and list(told.unsaid) == [0, 1, 0, 0]
+    assert list(told.in_class) == [1, 1, 2, 2] and list(told.out_of_class) == [1, 0, 0, 0]
+    by_hand = each.set_index(["backend", "scenario"])
+    for place, name in (("in_class", "one"), ("out_of_class", "two")):
+        for end in ("", "_low", "_high"):
+            assert told.loc["a", f"recovery_{place}{end}"] == by_hand.loc[("a", name), f"recovery{end}"]
+    assert np.isnan(told.loc["c", "recovery_out_of_class"]) and np.isnan(told.loc["a", "decision_in_class"])
+    assert tables.classes(leaderboard(rows({"a": 0.2}))).empty
+
+
+def test_the_table_of_classes_stands_between_the_others() -> None:
+    text = written(parted(), "md")
+    head, _, *lines = text.split("\n\n")[1].splitlines()
+    assert head == "| contender | in class | recovery | decision | out of class | recovery | decision |"
+    cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")[1:] for line in lines}
+    assert list(cells) == ["a", "c", "b"]  # the oracle knows the truth
+    assert (cells["a"][0], cells["a"][3], cells["b"][3]) == ("1", "1", "0")
+    assert cells["c"][3:] == ["does not say", "-", "-"] and cells["b"][4] == "-"
+    row = tables.classes(parted()).iloc[0]
+    low, high = (figure(row[f"recovery_in_class_{end}"]) for end in ("low", "high"))
+    assert cells["a"][1] == f"{figure(row.recovery_in_class)} [{low}, {high}]"
+    assert "\n- in class: scenarios that break nothing" in text and "never averaged with them" in text
+    tex = written(parted(), "tex")
+    assert tex.count(r"\begin{tabular}") == 3 and "does not say & -- & --" in tex
+
+
+def test_where_everything_is_in_class_the_table_is_left_out(kept: calls.Small) -> None:
+    """A control alone: the leaderboard says it all."""
+    assert tables.class_cells(tables.classes(kept.folder)) is None
+    assert "\n- in class: every scenario is in the class of every contender\n" in written(kept.folder, "md")
+    plain = written(leaderboard(rows({"a": 0.2, "b": 0.4})), "md")  # rows that say nothing of it
+    assert "in class" not in plain
+
+
+def test_exports_say_who_is_in_class() -> None:
+    found = parted()
+    answer = json.loads(written(found, "json"), parse_constant=pytest.fail)
+    said = {(row["backend"], row["scenario"]): row["representable"] for row in answer["scenarios"]}
+    assert (said["a", "one"], said["a", "two"], said["b", "two"], said["c", "two"]) == (True, False, True, None)
+    assert {row["backend"]: row["representable"] for row in answer["suite"]}["a"] is None  # of one, not of the other
+    assert [row["backend"] for row in answer["classes"]] == ["a", "c", "b", "oracle"]
+    assert answer["classes"][1]["recovery_out_of_class"] is None and answer["classes"][1]["unsaid"] == 1
+    read = list(csv.DictReader(io.StringIO(written(found, "csv"))))
+    assert {row["representable"] for row in read if row["backend"] == "a" and row["scenario"]} == {"True", "False"}
+    assert {row["representable"] for row in read if row["backend"] == "c"} == {"True", ""}
+
+
 # --- a run's tables whole
 
 
@@ -204,7 +265,7 @@ def test_a_spreadsheet_runs_no_name(name: str) -> None:
 
 def test_json_has_null_where_there_is_no_number(kept: calls.Small) -> None:
     answer = json.loads(written(kept.folder, "json"), parse_constant=pytest.fail)
-    assert list(answer) == ["schema_version", "suite", "scenarios", "notes"]
+    assert list(answer) == ["schema_version", "suite", "scenarios", "classes", "notes"]
     first = records(sb.table(kept.folder))
     assert answer["suite"] == first
     naive = next(row for row in first if row["backend"] == "seasonal-naive")

@@ -260,6 +260,86 @@ def test_rank_intervals_hold_an_open_race_and_a_clear_one():
     assert (told["prior-only"].rank_low, told["prior-only"].rank_high) == (3, 3)
 
 
+# --- in class and out of class
+
+
+def classed(frame: pd.DataFrame, **known: dict[str, bool | None]) -> pd.DataFrame:
+    """The same run with a column that says whose class contains which scenario."""
+    pairs = zip(frame.backend, frame.scenario, strict=True)
+    said = [known.get(backend.replace("-", "_"), {}).get(scenario) for backend, scenario in pairs]
+    return frame.assign(representable=pd.array(said, dtype="boolean"))
+
+
+def three() -> pd.DataFrame:
+    """Three scenarios of which `good` contains two, `bad` one; nobody says anything of the others."""
+    frame = pd.concat([run(12, (name,), seed=i) for i, name in enumerate("abc")], ignore_index=True)
+    return classed(frame, good={"a": True, "b": True, "c": False}, bad={"a": True, "b": False, "c": False})
+
+
+def test_in_class_and_out_of_class_are_never_averaged_together():
+    """Each part is the mean over its own scenarios; the board is as without the column."""
+    frame = three()
+    told = {one.backend: one for one in leaderboard(frame).classes}
+    for backend, inside, outside in (("good", "ab", "c"), ("bad", "a", "bc")):
+        for part, scenarios in ((told[backend].inside, inside), (told[backend].outside, outside)):
+            assert part.scenarios == len(scenarios) and part.recovery.n == part.decision.n == 12 * len(scenarios)
+            means = [values(frame, backend, "recovery", s).mean() for s in scenarios]
+            assert part.recovery.value == pytest.approx(np.mean(means))
+            ratios = [
+                values(frame, backend, "regret", s).sum() / values(frame, backend, "gain", s).sum() for s in scenarios
+            ]
+            assert part.decision.value == pytest.approx(np.mean(ratios))
+    plain = frame.drop(columns="representable")
+    assert repr(leaderboard(plain).suite) == repr(leaderboard(frame).suite)
+
+
+def test_a_part_of_one_scenario_is_its_board():
+    """Numbers and intervals: the same statistics over fewer scenarios."""
+    frame = three()
+    found = {one.backend: one for one in leaderboard(frame).classes}
+    for backend, part, position in (("bad", found["bad"].inside, 0), ("good", found["good"].outside, 2)):
+        own = standing(frame, backend, lambda told, s=position: told.scenarios[s])
+        assert (part.recovery, part.decision) == (own.recovery.estimate, own.decision.estimate)
+
+
+def test_who_does_not_say_is_in_neither_part():
+    found = leaderboard(three())
+    told = {one.backend: one for one in found.classes}
+    assert [one.backend for one in found.classes] == [one.backend for one in found.suite.standings]
+    assert (told["good"].unsaid, told["prior-only"].unsaid) == (0, 3)
+    for part in (told["prior-only"].inside, told["prior-only"].outside):
+        assert part.scenarios == 0 and part.recovery.n == 0 and np.isnan(part.recovery.value)
+    assert leaderboard(run()).classes == ()  # nothing is known of anybody's class
+    assert leaderboard(classed(run())).classes == ()
+
+
+def test_scenarios_that_a_contender_was_not_asked_about_do_not_count():
+    """Refused, or never asked: no scenario of its class."""
+    frame = three()
+    refused = fail(frame, "good", range(12), "b", reason="unsupported")
+    never = frame[(frame.backend != "good") | (frame.scenario != "b")]
+    for part in (refused, never):
+        (told,) = [one for one in leaderboard(part).classes if one.backend == "good"]
+        assert (told.inside.scenarios, told.outside.scenarios, told.inside.recovery.n) == (1, 1, 12)
+    failed = fail(frame, "good", range(12), "b")
+    (told,) = [one for one in leaderboard(failed).classes if one.backend == "good"]
+    imputed = 2 * values(frame, "prior-only", "recovery", "b").mean()
+    own = values(frame, "good", "recovery", "a").mean()
+    assert told.inside.scenarios == 2 and told.inside.recovery.value == pytest.approx((imputed + own) / 2)
+
+
+def test_a_board_says_what_holds_of_all_its_scenarios():
+    found = leaderboard(three())
+
+    def said(board, backend):
+        return next(one.representable for one in board.standings if one.backend == backend)
+
+    assert [said(board, "bad") for board in found.scenarios] == [True, False, False]
+    assert [said(found.suite, backend) for backend in ("good", "bad", "prior-only")] == [None] * 3
+    one = classed(run(), good={"clean": True}, bad={"clean": False})
+    assert [said(leaderboard(one).suite, backend) for backend in ("good", "bad", "oracle")] == [True, False, None]
+
+
 # --- beside
 
 

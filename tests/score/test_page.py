@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from score.cases import case
 
+from simbench.backends.base import DATA_ALONE
 from simbench.score import decision, diagnostics, draws, losses
 from simbench.score import headlines as boards
 from simbench.score.catalogue import SCORES
@@ -27,6 +28,11 @@ def test_every_score_is_on_the_page(estimand):
 
 def test_every_status_is_on_the_page():
     assert all(f"`{status}`" in PAGE for status in STATUS)
+
+
+def test_assumptions_about_data_alone_are_on_the_page():
+    section = PAGE.split("## In class and out of class")[1].split("\n## ")[0]
+    assert set(re.findall(r"`([^`]+)`", section)) >= DATA_ALONE
 
 
 def test_the_numbers_of_the_page_are_those_of_the_code():

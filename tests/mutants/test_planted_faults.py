@@ -58,6 +58,14 @@ FAULTS = (
         (("estimands.py", "-3, -1), span), origin)", "-3, -1), span))"),),
     ),
     Fault(
+        "a control that media do not move", "tests/world/test_shipped.py::test_the_oracle_draws_the_same_paths[site-visits]",
+        (("world/panel.py", "brought = planned[0].sum(axis=(1, 2))", "brought = 0.0 * planned[0].sum(axis=(1, 2))"),),
+    ),
+    Fault(
+        "an entrant a week late", "tests/world/test_demand.py::test_an_entrant_by_hand",
+        (("world/demand.py", 'number["week"] + 1.0) / number["weeks"]', 'number["week"]) / number["weeks"]'),),
+    ),
+    Fault(
         "a walk's future known", "tests/world/test_media.py::test_a_walk_is_expected_to_stay_where_it_is",
         (("world/media.py", "    if not any(form.walks):\n        return media", "    if True:\n        return media"),),
     ),

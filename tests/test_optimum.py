@@ -28,13 +28,14 @@ from scipy.optimize import minimize
 from simbench import optimum
 from simbench.errors import BadInput
 from simbench.optimum import Constraints, one_world
-from simbench.optimum.branch import branch, under_budget
+from simbench.optimum.branch import branch, polish_under_budget, relax_under_budget
 from simbench.optimum.feasible import checked
 from simbench.optimum.grid import grid, knapsack
 from simbench.optimum.records import BRANCH, DUAL, GRID, ROWS, STARTS
 from simbench.optimum.refine import State, asker, refine
 from simbench.optimum.relax import Table, insert, points, relax, upper_line
 from simbench.optimum.rows import under_rows
+from simbench.optimum.starts import climb
 
 # --- brute force
 
@@ -85,10 +86,9 @@ def test_branching_and_grid_each_close_a_gap(sign) -> None:
         state = State(Table(levels, ask(levels)), fine.lower, np.full(1, -np.inf))
         best = net(media, lattice(limits, 65)).max()
         plain_bound = relax(*points(state.table), fine.lower, fine.upper, fine.budget).bound[0]
-        for found, bound in (
-            branch(ask, state, fine, 1e-7, *under_budget(fine), 400, 16),
-            grid(ask, state, fine, 1e-7, size=400),
-        ):
+        under_budget = relax_under_budget, polish_under_budget
+        (branched,), bounds = branch(lambda _, ask=ask: ask, state, fine, np.full(1, 1e-7), *under_budget, 400, 16)
+        for found, bound in ((branched, bounds[0]), grid(ask, state, fine, 1e-7, size=400)):
             assert max(best, found.value[0]) <= bound + 1e-9 and bound <= plain_bound + 1e-12
             assert found.value[0] >= best - 1e-6
             assert_allclose(net(media, found.amounts)[0], found.value[0], rtol=1e-12)
@@ -113,15 +113,16 @@ def test_the_bound_of_a_narrow_box_is_close_and_above(rows) -> None:
     limits = checked(one_world(np.zeros(3), np.full(3, 4.0), (2.0, 5.0), rows, rows and [-3.0], rows and [3.0]))
     levels = np.tile(np.linspace(0, 4, 401), (1, 3, 1))
     table = Table(levels, curves(media)(levels))
-    relaxer, _ = under_rows(limits, 1.0) if rows else under_budget(limits)
+    relaxer = under_rows(limits, 1.0)[0] if rows else relax_under_budget
     inside = optimum.random_feasible(limits, 40, generator)
     cell = np.clip((inside * 100).astype(int), 0, 398)
-    found = relaxer(table, levels[0, 0, cell], levels[0, 0, cell + 2])
+    row = np.zeros(len(cell), int)
+    found = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell + 2])
     steep = np.maximum(np.abs(table.cells.steepest), np.abs(table.cells.flattest))[0]
     across = 0.02 * np.maximum(steep[np.arange(3), cell], steep[np.arange(3), cell + 1]).sum(1)
     assert (net(media, inside) <= found.bound + 1e-12).all()
     assert (found.bound <= net(media, inside) + across).all()
-    tiny = relaxer(table, levels[0, 0, cell], levels[0, 0, cell])  # a single point: the curve itself
+    tiny = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell])  # a single point: the curve itself
     fits = np.isfinite(tiny.bound)
     assert fits.any()
     assert_allclose(tiny.bound[fits], net(media, levels[0, 0, cell][fits]), rtol=1e-9, atol=1e-9)
@@ -221,9 +222,12 @@ def test_nearly_all_worlds_are_certified_and_company_does_not_matter() -> None:
     assert together.certified.all() and (together.method == BRANCH).sum() > 10
     padded = optimum.separable(curves(some(media, range(8))), optimum.take(limits, range(8)))
     assert_allclose(padded.value, together.value[:8], rtol=1e-12)
-    for world in (0, 50):
+    assert_array_equal(padded.method, together.method[:8])
+    for world in range(0, 96, 3):  # branched side by side or alone: the same boxes, the same amounts, the same bound
         alone = optimum.separable(curves(some(media, [world])), optimum.take(limits, [world]))
+        assert alone.method[0] == together.method[world]
         assert_allclose(alone.amounts[0], together.amounts[world], rtol=1e-9, atol=1e-9)
+        assert_allclose(alone.upper_bound[0], together.upper_bound[world], rtol=1e-12)
 
 
 @pytest.mark.parametrize("money", [1e-3, 1e6])
@@ -340,15 +344,43 @@ def test_interacting_units_against_a_dense_grid(rows) -> None:
     limits = one_world(np.zeros(3), np.full(3, 4.0), (0.0, 3.0), rows, rows and [0.2], rows and [1.5])
     mesh = lattice(limits, 81)
     best = synergy(mesh)[0].max()
-    climb = lambda a: (float(synergy(a)[0]), synergy(a)[1])  # noqa: E731
-    found = optimum.general(climb, limits, [[3.0, 0, 0]], np.inf, lambda a: synergy(a)[0], np.random.default_rng(1))
+    ascent = lambda a: (float(synergy(a)[0]), synergy(a)[1])  # noqa: E731
+    found = optimum.general(ascent, limits, [[3.0, 0, 0]], np.inf, lambda a: synergy(a)[0], np.random.default_rng(1))
     assert_feasible(found.amounts, limits)
     assert best <= found.value[0] <= best + 0.01 and not found.certified[0] and found.method[0] == STARTS
-    proven = optimum.general(climb, limits, np.zeros((0, 3)), found.value[0], None, np.random.default_rng(1))
+    proven = optimum.general(ascent, limits, np.zeros((0, 3)), found.value[0], None, np.random.default_rng(1))
     assert_allclose(proven.value, found.value, rtol=1e-7)
     assert proven.certified[0] and proven.upper_bound[0] >= proven.value[0]
     with pytest.raises(BadInput, match="upper_bound"):
-        optimum.general(climb, limits, [[1.0, 1, 1]], best - 0.1, None, np.random.default_rng(1))
+        optimum.general(ascent, limits, [[1.0, 1, 1]], best - 0.1, None, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("budget", [(3.0, 3.0), (0.0, np.inf), (1.0, 2.5), (9.0, np.inf)])
+def test_climbing_side_by_side_is_climbing_alone(budget) -> None:
+    """Concave curves have one top: SLSQP finds it from every start, one by one; and company changes nothing."""
+    generator = np.random.default_rng(71)
+    media = random_media(generator, (24, 5, 3), 0.3, 1.0)
+    media = media._replace(kind=np.where(media.kind == HILL, EXPONENTIAL, media.kind), slope=np.full((24, 5, 3), 0.8))
+    lower = np.where(generator.random((24, 5)) < 0.8, 0.05, 0.3)
+    limits = plain(lower, np.where(generator.random((24, 5)) < 0.1, lower, 4.0), [budget] * 24)
+    starts = np.stack([optimum.random_feasible(optimum.take(limits, [i]), 1, generator)[0] for i in range(24)])
+
+    def slopes(rows, amounts):
+        value, slope = terms(some(media, rows), amounts[..., None])
+        return value.sum((1, 2, 3)) - amounts.sum(1), slope.sum((2, 3)) - 1.0
+
+    amounts, value = optimum.ascend(slopes, starts, limits, np.ones(24), 1e-10)
+    assert_feasible(amounts, limits)
+    assert_allclose(value, slopes(np.arange(24), amounts)[0], rtol=1e-12)
+    assert (value >= slopes(np.arange(24), starts)[0]).all()
+    for i in range(24):
+        own = optimum.take(limits, [i])
+        top = climb(lambda a, i=i: tuple(x[0] for x in slopes([i], a[None])), starts[i], own, 1.0)
+        assert value[i] == pytest.approx(slopes([i], top[None])[0][0], abs=1e-7)
+        alone, _ = optimum.ascend(lambda _, a, i=i: slopes([i] * len(a), a), starts[[i]], own, np.ones(1), 1e-10)
+        assert_allclose(alone[0], amounts[i], rtol=1e-9, atol=1e-9)
+    with pytest.raises(BadInput, match="not finite"):
+        optimum.ascend(lambda _, a: (a[:, 0] * np.nan, a), starts, limits, np.ones(24))
 
 
 def test_starts_find_what_the_certified_search_finds() -> None:
@@ -356,12 +388,12 @@ def test_starts_find_what_the_certified_search_finds() -> None:
     limits = one_world(np.zeros(4), np.full(4, 4.0), (3.0, 3.0))
     proven = optimum.separable(curves(media), limits)
 
-    def climb(amounts):
+    def ascent(amounts):
         value, slope = terms(media, amounts[None, :, None])
         return float(value.sum() - amounts.sum()), slope.sum((0, 2, 3)) - 1.0
 
     found = optimum.general(
-        climb,
+        ascent,
         limits,
         np.full((1, 4), 0.75),
         proven.upper_bound[0],

@@ -7,13 +7,24 @@ is compiled once; the last block repeats its last world, and what it adds is thr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+#: Linux allows a process 65,530 mappings; a compiled program takes some dozen, and the one too many ends the process.
+MAPPINGS = 30_000
 #: Worlds computed by one call: large enough to share the dispatch, small enough for the cache.
 BLOCK = 16
+
+
+def make_room() -> None:
+    """Forget compiled programs before there are too many of them; they come back from the cache on disk."""
+    with suppress(OSError):  # no /proc
+        if Path("/proc/self/maps").read_bytes().count(b"\n") > MAPPINGS:
+            jax.clear_caches()
 
 
 def in_float64(program: Callable[..., Any], *arguments: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
 import jax
 import pytest
+
+from simbench.blocks import make_room
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,14 +24,9 @@ hypothesis.settings.register_profile("simbench", deadline=None, derandomize=True
 hypothesis.settings.register_profile("wide", deadline=None, database=None, max_examples=1000)
 hypothesis.settings.load_profile("simbench")
 
-#: Linux allows a process 65,530 mappings; a compiled program takes some dozen, and the one too many ends the worker.
-MAPPINGS = 30_000
-
 
 @pytest.fixture(autouse=True)
 def few_mappings():
     """Programs are forgotten before there are too many of them."""
     yield
-    with suppress(OSError):  # no /proc
-        if Path("/proc/self/maps").read_bytes().count(b"\n") > MAPPINGS:
-            jax.clear_caches()
+    make_room()

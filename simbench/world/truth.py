@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from simbench import briefs, ids
-from simbench.blocks import in_blocks
+from simbench.blocks import in_blocks, make_room
 from simbench.briefs import Transform
 from simbench.errors import BadInput
 from simbench.records import Brief, Labels, Truth
@@ -83,6 +83,7 @@ class Secret(NamedTuple):
 @lru_cache(maxsize=64)
 def draw_program(form: Form) -> Callable[[Noise, Array], tuple[State, Memory, Observation, Array]]:
     """Compiled: (a block of noise, weeks of data) -> state at week 0, memory at the origin, path, controls."""
+    make_room()  # once a form: a process that draws many would run out of it
     world, seen_weeks = world_of(form), form.pre + form.weeks + form.holdout
 
     def run(noise: Noise, origin: Array) -> tuple[State, Memory, Observation, Array]:

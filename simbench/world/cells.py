@@ -53,12 +53,18 @@ class Inputs(NamedTuple):
 Carried = Callable[[Array, Array], Array]
 
 
+def stored(carried: Carried, before: Array, x: Array) -> Array:
+    """Carry over several x [n, ..., Q, G, c] -> [n, ..., G, c, Q]: a loop, lest every use of a result repeats its sum."""
+    return jnp.moveaxis(jax.lax.map(lambda one: carried(*one), (before, x)), -3, -1)
+
+
 def set_inputs(
     carried: Carried, memory: Array, base: Array, per_unit: Array, amounts: Array, rate: Array | float
 ) -> Inputs:
     """Inputs of set channels: straight lines. `amounts` [L, 1, G, c]; `rate`: contacts for money [Q, 1, c]."""
-    still = jnp.moveaxis(carried(memory, rate * base), 0, -1)
-    push = jnp.moveaxis(carried(jnp.zeros_like(memory), rate * per_unit), 0, -1)[None]
+    before = jnp.stack([memory, jnp.zeros_like(memory)])
+    still, push = stored(carried, before, rate * jnp.stack([base, per_unit]))
+    push = push[None]
     money = per_unit.sum(axis=0)[None]
     bill = base.sum(axis=0) + amounts[:, 0] * money
     return Inputs(still + amounts[:, 0, ..., None] * push, bill, push, push, money, money)
@@ -69,23 +75,18 @@ def bought_inputs(
     least: Array,
 ) -> Inputs:  # fmt: skip
     """Inputs of bought channels under demand between `least` and `most` [Q, G, c]."""
-    nothing = jnp.zeros_like(memory)
-
-    def late(before: Array, x: Array) -> Array:
-        return jnp.moveaxis(carried(before, x), 0, -1)
-
-    def at(amount: Array) -> Inputs:
-        cap = base + amount * per_unit
-        return Inputs(
-            late(memory, rate * jnp.minimum(cap, most)),
-            jnp.minimum(cap, least).sum(axis=0),
-            late(nothing, rate * jnp.where(cap < most, per_unit, 0.0)),
-            late(nothing, rate * jnp.where(cap > most, 0.0, per_unit)),
-            jnp.where(cap < least, per_unit, 0.0).sum(axis=0),
-            jnp.where(cap > least, 0.0, per_unit).sum(axis=0),
-        )
-
-    return jax.vmap(at)(amounts)
+    cap = base + amounts * per_unit
+    inputs = jnp.minimum(cap, most), jnp.where(cap < most, per_unit, 0.0), jnp.where(cap > most, 0.0, per_unit)
+    before = jnp.stack([memory, jnp.zeros_like(memory), jnp.zeros_like(memory)])
+    x, from_above, from_below = stored(carried, before, rate * jnp.stack(inputs))
+    return Inputs(
+        x,
+        jnp.minimum(cap, least).sum(axis=1),
+        from_above,
+        from_below,
+        jnp.where(cap < least, per_unit, 0.0).sum(axis=1),
+        jnp.where(cap > least, 0.0, per_unit).sum(axis=1),
+    )
 
 
 def ends(x: Array) -> tuple[Array, Array]:
@@ -173,7 +174,8 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
         value, slope, steepest, flattest = (by_unit(problem.unit, levels.shape[0], x).T for x in joined)
         return value, slope, steepest, flattest
 
-    return jax.jit(jax.vmap(run))
+    # many regions: one world after the other stays in the cache
+    return jax.jit(jax.vmap(run) if form.geos == 1 else lambda *block: jax.lax.map(lambda one: run(*one), block))
 
 
 def of_channels(media: Media, columns: tuple[int, ...]) -> Media:

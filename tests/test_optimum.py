@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from simbench import optimum
 from simbench.errors import BadInput
 from simbench.optimum import Constraints, one_world
-from simbench.optimum.branch import branch, under_budget
+from simbench.optimum.branch import branch, polish_under_budget, relax_under_budget
 from simbench.optimum.feasible import checked
 from simbench.optimum.grid import grid, knapsack
 from simbench.optimum.records import BRANCH, DUAL, GRID, ROWS, STARTS
@@ -85,10 +85,9 @@ def test_branching_and_grid_each_close_a_gap(sign) -> None:
         state = State(Table(levels, ask(levels)), fine.lower, np.full(1, -np.inf))
         best = net(media, lattice(limits, 65)).max()
         plain_bound = relax(*points(state.table), fine.lower, fine.upper, fine.budget).bound[0]
-        for found, bound in (
-            branch(ask, state, fine, 1e-7, *under_budget(fine), 400, 16),
-            grid(ask, state, fine, 1e-7, size=400),
-        ):
+        under_budget = relax_under_budget, polish_under_budget
+        (branched,), bounds = branch(lambda _, ask=ask: ask, state, fine, np.full(1, 1e-7), *under_budget, 400, 16)
+        for found, bound in ((branched, bounds[0]), grid(ask, state, fine, 1e-7, size=400)):
             assert max(best, found.value[0]) <= bound + 1e-9 and bound <= plain_bound + 1e-12
             assert found.value[0] >= best - 1e-6
             assert_allclose(net(media, found.amounts)[0], found.value[0], rtol=1e-12)
@@ -113,15 +112,16 @@ def test_the_bound_of_a_narrow_box_is_close_and_above(rows) -> None:
     limits = checked(one_world(np.zeros(3), np.full(3, 4.0), (2.0, 5.0), rows, rows and [-3.0], rows and [3.0]))
     levels = np.tile(np.linspace(0, 4, 401), (1, 3, 1))
     table = Table(levels, curves(media)(levels))
-    relaxer, _ = under_rows(limits, 1.0) if rows else under_budget(limits)
+    relaxer = under_rows(limits, 1.0)[0] if rows else relax_under_budget
     inside = optimum.random_feasible(limits, 40, generator)
     cell = np.clip((inside * 100).astype(int), 0, 398)
-    found = relaxer(table, levels[0, 0, cell], levels[0, 0, cell + 2])
+    row = np.zeros(len(cell), int)
+    found = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell + 2])
     steep = np.maximum(np.abs(table.cells.steepest), np.abs(table.cells.flattest))[0]
     across = 0.02 * np.maximum(steep[np.arange(3), cell], steep[np.arange(3), cell + 1]).sum(1)
     assert (net(media, inside) <= found.bound + 1e-12).all()
     assert (found.bound <= net(media, inside) + across).all()
-    tiny = relaxer(table, levels[0, 0, cell], levels[0, 0, cell])  # a single point: the curve itself
+    tiny = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell])  # a single point: the curve itself
     fits = np.isfinite(tiny.bound)
     assert fits.any()
     assert_allclose(tiny.bound[fits], net(media, levels[0, 0, cell][fits]), rtol=1e-9, atol=1e-9)
@@ -221,9 +221,12 @@ def test_nearly_all_worlds_are_certified_and_company_does_not_matter() -> None:
     assert together.certified.all() and (together.method == BRANCH).sum() > 10
     padded = optimum.separable(curves(some(media, range(8))), optimum.take(limits, range(8)))
     assert_allclose(padded.value, together.value[:8], rtol=1e-12)
-    for world in (0, 50):
+    assert_array_equal(padded.method, together.method[:8])
+    for world in range(0, 96, 3):  # branched side by side or alone: the same boxes, the same amounts, the same bound
         alone = optimum.separable(curves(some(media, [world])), optimum.take(limits, [world]))
+        assert alone.method[0] == together.method[world]
         assert_allclose(alone.amounts[0], together.amounts[world], rtol=1e-9, atol=1e-9)
+        assert_allclose(alone.upper_bound[0], together.upper_bound[world], rtol=1e-12)
 
 
 @pytest.mark.parametrize("money", [1e-3, 1e6])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simbench.errors import BadInput
-from simbench.optimum.relax import Cells, Evaluate, Table, hermite, insert
+from simbench.optimum.relax import Cells, Evaluate, Table, hermite, insert, pick
 
 #: Steps of the ladder to each side of a candidate; each is a quarter of the one before.
 STEPS = 6
@@ -21,6 +21,49 @@ class State(NamedTuple):
     table: Table
     amounts: NDArray  #: [n, U] the best so far
     value: NDArray  #: [n] what they are worth; -inf before the first
+
+
+def some(state: State, rows: NDArray) -> State:
+    """Some worlds of a state."""
+    return State(pick(state.table, rows), state.amounts[rows], state.value[rows])
+
+
+def widened(table: Table, count: int) -> Table:
+    """The same table with its first level repeated, `count` levels in all: cells without width say nothing new."""
+    extra = count - table.levels.shape[-1]
+    if not extra:
+        return table
+
+    def longer(part: NDArray) -> NDArray:
+        return np.concatenate([np.repeat(part[..., :1], extra, axis=-1), part], axis=-1)
+
+    return Table(longer(table.levels), Cells(*(longer(part) for part in table.cells)))
+
+
+def together(states: list[State]) -> State:
+    """Several states as one, whatever number of levels each has."""
+    count = max(state.table.levels.shape[-1] for state in states)
+    tables = [widened(state.table, count) for state in states]
+    return State(
+        Table(
+            np.concatenate([table.levels for table in tables]),
+            Cells(*(np.concatenate(parts) for parts in zip(*(table.cells for table in tables), strict=True))),
+        ),
+        np.concatenate([state.amounts for state in states]),
+        np.concatenate([state.value for state in states]),
+    )
+
+
+def replaced(state: State, rows: NDArray, finer: State) -> State:
+    """The state with `finer` in place of some rows."""
+    kept = np.setdiff1d(np.arange(len(state.value)), rows)
+    if not kept.size:
+        return finer
+    both = some(together([some(state, kept), finer]), np.argsort(np.concatenate([kept, rows])))
+    levels = both.table.levels  # drop what every world repeats at its start
+    idle = min(int((levels == levels[..., :1]).all((0, 1)).sum()) - 1, levels.shape[-1] - 2)
+    cells = Cells(*(part[..., idle:] for part in both.table.cells))
+    return both._replace(table=Table(levels[..., idle:], cells))
 
 
 #: ``ask(levels [n, U, K]) -> Cells`` of the n worlds at hand.

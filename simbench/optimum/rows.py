@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simbench.optimum.branch import Polisher, Relaxer
-from simbench.optimum.feasible import Constraints, holds, least_move, matrix, project, repeat
+from simbench.optimum.feasible import Constraints, holds, least_move, matrix, project
 from simbench.optimum.relax import Relaxation, Table, points, polish
 
 
@@ -32,7 +32,7 @@ def under_rows(constraints: Constraints, unit: float) -> tuple[Relaxer, Polisher
     money = np.abs(constraints.upper).max()
     safe = project(constraints.lower, constraints)
 
-    def relaxer(table: Table, low: NDArray, high: NDArray) -> Relaxation:
+    def relaxer(table: Table, _: Constraints, row: NDArray, low: NDArray, high: NDArray) -> Relaxation:
         amount, worth = points(table)
         boxes = zip(low, high, strict=True)
         found = [_relax(amount[0], worth[0], *box, both, limit / money, money, unit) for box in boxes]
@@ -42,11 +42,11 @@ def under_rows(constraints: Constraints, unit: float) -> tuple[Relaxer, Polisher
         each = zip(centre, weight, start, end, strict=True)
         return np.array([least_move(*one, (rows, low_end, high_end)) for one in each])
 
-    def polisher(table: Table, amounts: NDArray) -> NDArray:
-        lower, upper = (np.broadcast_to(part, amounts.shape) for part in (constraints.lower, constraints.upper))
+    def polisher(table: Table, each: Constraints, amounts: NDArray) -> NDArray:
+        lower, upper = each.lower, each.upper
         begin = nearest(amounts, np.ones_like(amounts), lower, upper)  # the solver is off by its tolerance
         better = polish(table, begin, lower, upper, nearest)
-        return np.where(holds(better, repeat(constraints, len(better)))[:, None], better, safe)
+        return np.where(holds(better, each)[:, None], better, safe)
 
     return relaxer, polisher
 

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simbench.errors import BadInput
-from simbench.optimum.branch import MIXED, branch, under_budget
+from simbench.optimum.branch import MIXED, branch, polish_under_budget, relax_under_budget
 from simbench.optimum.feasible import Constraints, checked, holds_rows, meet, project, rows_bind, take
 from simbench.optimum.grid import grid
 from simbench.optimum.records import BRANCH, DUAL, GRID, ROWS, Solution
-from simbench.optimum.refine import Ask, State, asker, ladder, refine
+from simbench.optimum.refine import Ask, State, asker, ladder, refine, some, together
 from simbench.optimum.relax import (
     Evaluate,
     Relaxation,
     Table,
     hermite,
-    pick,
     points,
     polish,
     relax,
     upper_line,
 )
 from simbench.optimum.rows import under_rows
+
+#: Units of worlds that are branched side by side: enough to share the calls, few enough for memory.
+TOGETHER = 320
 
 
 def separable(
@@ -86,7 +88,7 @@ def separable(
     state = State(table, meet(lower, np.ones_like(lower), lower, upper, budget), np.full(len(lower), -np.inf))
     bound, method = np.full(len(lower), np.inf), np.full(len(lower), DUAL)
     amounts, worth, worlds = state.amounts.copy(), state.value.copy(), every
-    hard: dict[int, State] = {}  # worlds that prices alone do not settle
+    hard: list[tuple[NDArray, State]] = []  # worlds that prices alone do not settle
     for turn in range(rounds + 1):
         relaxation = relax(*points(state.table), lower[worlds], upper[worlds], budget[worlds])
         amounts[worlds], worth[worlds] = state.amounts, state.value
@@ -94,22 +96,22 @@ def separable(
         left = bound[worlds] - worth[worlds] > allowed[worlds]
         mixed = relaxation.corner_worth - upper_line(state.table, relaxation.corner)
         kept = left & (mixed.sum(1) <= MIXED * (bound[worlds] - worth[worlds])) & (turn < rounds)
-        for place in np.flatnonzero(~kept & (left | ~holds_rows(state.amounts, take(fine, worlds), 1e-12))):
-            row = np.array([place])
-            hard[int(worlds[place])] = State(pick(state.table, row), state.amounts[row], state.value[row])
+        rows = np.flatnonzero(~kept & (left | ~holds_rows(state.amounts, take(fine, worlds), 1e-12)))
+        if rows.size:
+            hard.append((worlds[rows], some(state, rows)))
         if not kept.any():
             break
         if not kept.all():
             worlds, relaxation = worlds[kept], Relaxation(*(part[kept] for part in relaxation))
-            state = State(pick(state.table, kept), state.amounts[kept], state.value[kept])
+            state = some(state, kept)
         box = lower[worlds], upper[worlds], budget[worlds]
         state = _round(asker(evaluate, select, lower, worlds), state, relaxation, box)
-    for world, here in hard.items():
-        row = np.array([world])
-        ask, one = asker(evaluate, select, lower, row), take(fine, row)
-        here, limit, method[world] = _close(ask, here, one, float(allowed[world]), float(unit[world]), boxes)
-        bound[world] = min(bound[world], limit)
-        amounts[world], worth[world] = here.amounts[0], here.value[0]
+    for part, here in _portions(hard, fine):
+        asking = lambda rows, part=part: asker(evaluate, select, lower, part[rows])  # noqa: E731
+        closed = _close(asking, here, take(fine, part), allowed[part], unit[part], boxes)
+        for world, (known, limit, how) in zip(part, closed, strict=True):
+            bound[world], method[world] = min(bound[world], limit), how
+            amounts[world], worth[world] = known.amounts[0], known.value[0]
     over = worth - bound - 1e-9 * unit - 1e-12 * np.abs(value).max(-1).sum(1)
     if (over > 0).any():  # a bound below a value disproves the bounds it was made from
         world = int(np.argmax(over))
@@ -133,16 +135,35 @@ def _round(ask: Ask, state: State, relaxation: Relaxation, box: tuple[NDArray, N
     return refine(ask, state, np.stack([guess, plain], axis=-1), levels)
 
 
+def _portions(hard: list[tuple[NDArray, State]], constraints: Constraints) -> Iterator[tuple[NDArray, State]]:
+    """Worlds in portions that are closed together, in rising order; alone where linear rows bind."""
+    if not hard:
+        return
+    worlds, state = np.concatenate([part for part, _ in hard]), together([here for _, here in hard])
+    alone = np.array([len(constraints.groups) > 0 and rows_bind(take(constraints, [world])) for world in worlds])
+    size = max(1, TOGETHER // state.amounts.shape[1])
+    free = np.flatnonzero(~alone)
+    free = free[np.argsort(worlds[free])]
+    for rows in (*np.flatnonzero(alone)[:, None], *np.split(free, range(size, len(free), size))):
+        if rows.size:
+            yield worlds[rows], some(state, rows)
+
+
 def _close(
-    ask: Ask, state: State, one: Constraints, allowed: float, unit: float, boxes: int
-) -> tuple[State, float, int]:
-    """What prices leave open in one world: boxes are branched, and a money grid is the last resort."""
-    if rows_bind(one):
-        if not holds_rows(state.amounts, one, 1e-12)[0]:
-            state = State(state.table, project(state.amounts, one), np.full(1, -np.inf))
-        return *branch(ask, state, one, allowed, *under_rows(one, unit or 1.0), boxes, 2), ROWS
-    state, bound = branch(ask, state, one, allowed, *under_budget(one), boxes, 16)
-    if bound - state.value[0] <= allowed:
-        return state, bound, BRANCH
-    state, other = grid(ask, state, one, allowed)
-    return state, min(bound, other), GRID
+    asking: Callable[[NDArray], Ask], state: State, limits: Constraints, allowed: NDArray, unit: NDArray, boxes: int
+) -> Iterator[tuple[State, float, int]]:
+    """What prices leave open: boxes are branched, and a money grid is the last resort."""
+    if len(allowed) == 1 and rows_bind(limits):
+        if not holds_rows(state.amounts, limits, 1e-12)[0]:
+            state = State(state.table, project(state.amounts, limits), np.full(1, -np.inf))
+        (state,), bound = branch(asking, state, limits, allowed, *under_rows(limits, unit[0] or 1.0), boxes, 2)
+        yield state, float(bound[0]), ROWS
+        return
+    known, bounds = branch(asking, state, limits, allowed, relax_under_budget, polish_under_budget, boxes, 16)
+    for row, (here, bound) in enumerate(zip(known, bounds, strict=True)):
+        if bound - here.value[0] <= allowed[row]:
+            yield here, bound, BRANCH
+            continue
+        one = np.array([row])
+        here, other = grid(asking(one), here, take(limits, one), float(allowed[row]))
+        yield here, min(bound, other), GRID

@@ -54,7 +54,7 @@ Carried = Callable[[Array, Array], Array]
 
 
 def stored(carried: Carried, before: Array, x: Array) -> Array:
-    """Carry over several x [n, ..., Q, G, c] -> [n, ..., G, c, Q]: a loop, lest every use of a result repeats its sum."""
+    """Carry over several x [n, ..., Q, G, c] -> [n, ..., G, c, Q]: a loop, so that no use sums anew."""
     return jnp.moveaxis(jax.lax.map(lambda one: carried(*one), (before, x)), -3, -1)
 
 

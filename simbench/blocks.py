@@ -17,9 +17,15 @@ BLOCK = 16
 
 
 def in_float64(program: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a program in float64: NumPy in, NumPy out. The only place that switches precision."""
+    """Call a program in float64: NumPy in, NumPy out. Only this module switches precision."""
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, program(*arguments))
+
+
+def held(tree: Any) -> Any:
+    """The same arrays where programs run, in float64: for many calls on the same data."""
+    with jax.enable_x64(True):
+        return jax.device_put(tree)
 
 
 def in_float32(program: Callable[..., Any], *arguments: Any) -> Any:

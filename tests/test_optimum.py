@@ -35,6 +35,7 @@ from simbench.optimum.records import BRANCH, DUAL, GRID, ROWS, STARTS
 from simbench.optimum.refine import State, asker, refine
 from simbench.optimum.relax import Table, insert, points, relax, upper_line
 from simbench.optimum.rows import under_rows
+from simbench.optimum.starts import climb
 
 # --- brute force
 
@@ -343,15 +344,43 @@ def test_interacting_units_against_a_dense_grid(rows) -> None:
     limits = one_world(np.zeros(3), np.full(3, 4.0), (0.0, 3.0), rows, rows and [0.2], rows and [1.5])
     mesh = lattice(limits, 81)
     best = synergy(mesh)[0].max()
-    climb = lambda a: (float(synergy(a)[0]), synergy(a)[1])  # noqa: E731
-    found = optimum.general(climb, limits, [[3.0, 0, 0]], np.inf, lambda a: synergy(a)[0], np.random.default_rng(1))
+    ascent = lambda a: (float(synergy(a)[0]), synergy(a)[1])  # noqa: E731
+    found = optimum.general(ascent, limits, [[3.0, 0, 0]], np.inf, lambda a: synergy(a)[0], np.random.default_rng(1))
     assert_feasible(found.amounts, limits)
     assert best <= found.value[0] <= best + 0.01 and not found.certified[0] and found.method[0] == STARTS
-    proven = optimum.general(climb, limits, np.zeros((0, 3)), found.value[0], None, np.random.default_rng(1))
+    proven = optimum.general(ascent, limits, np.zeros((0, 3)), found.value[0], None, np.random.default_rng(1))
     assert_allclose(proven.value, found.value, rtol=1e-7)
     assert proven.certified[0] and proven.upper_bound[0] >= proven.value[0]
     with pytest.raises(BadInput, match="upper_bound"):
-        optimum.general(climb, limits, [[1.0, 1, 1]], best - 0.1, None, np.random.default_rng(1))
+        optimum.general(ascent, limits, [[1.0, 1, 1]], best - 0.1, None, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("budget", [(3.0, 3.0), (0.0, np.inf), (1.0, 2.5), (9.0, np.inf)])
+def test_climbing_side_by_side_is_climbing_alone(budget) -> None:
+    """Concave curves have one top: SLSQP finds it from every start, one by one; and company changes nothing."""
+    generator = np.random.default_rng(71)
+    media = random_media(generator, (24, 5, 3), 0.3, 1.0)
+    media = media._replace(kind=np.where(media.kind == HILL, EXPONENTIAL, media.kind), slope=np.full((24, 5, 3), 0.8))
+    lower = np.where(generator.random((24, 5)) < 0.8, 0.05, 0.3)
+    limits = plain(lower, np.where(generator.random((24, 5)) < 0.1, lower, 4.0), [budget] * 24)
+    starts = np.stack([optimum.random_feasible(optimum.take(limits, [i]), 1, generator)[0] for i in range(24)])
+
+    def slopes(rows, amounts):
+        value, slope = terms(some(media, rows), amounts[..., None])
+        return value.sum((1, 2, 3)) - amounts.sum(1), slope.sum((2, 3)) - 1.0
+
+    amounts, value = optimum.ascend(slopes, starts, limits, np.ones(24), 1e-10)
+    assert_feasible(amounts, limits)
+    assert_allclose(value, slopes(np.arange(24), amounts)[0], rtol=1e-12)
+    assert (value >= slopes(np.arange(24), starts)[0]).all()
+    for i in range(24):
+        own = optimum.take(limits, [i])
+        top = climb(lambda a, i=i: tuple(x[0] for x in slopes([i], a[None])), starts[i], own, 1.0)
+        assert value[i] == pytest.approx(slopes([i], top[None])[0][0], abs=1e-7)
+        alone, _ = optimum.ascend(lambda _, a, i=i: slopes([i] * len(a), a), starts[[i]], own, np.ones(1), 1e-10)
+        assert_allclose(alone[0], amounts[i], rtol=1e-9, atol=1e-9)
+    with pytest.raises(BadInput, match="not finite"):
+        optimum.ascend(lambda _, a: (a[:, 0] * np.nan, a), starts, limits, np.ones(24))
 
 
 def test_starts_find_what_the_certified_search_finds() -> None:
@@ -359,12 +388,12 @@ def test_starts_find_what_the_certified_search_finds() -> None:
     limits = one_world(np.zeros(4), np.full(4, 4.0), (3.0, 3.0))
     proven = optimum.separable(curves(media), limits)
 
-    def climb(amounts):
+    def ascent(amounts):
         value, slope = terms(media, amounts[None, :, None])
         return float(value.sum() - amounts.sum()), slope.sum((0, 2, 3)) - 1.0
 
     found = optimum.general(
-        climb,
+        ascent,
         limits,
         np.full((1, 4), 0.75),
         proven.upper_bound[0],

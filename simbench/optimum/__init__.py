@@ -1,18 +1,20 @@
 """The best amounts, and proof that none are better: arrays and callables in, arrays out.
 
-`separable` for sums of curves (certified), `general` for everything else (searched), `allocate`
-for answered curves; `project`, `infeasible` and `random_feasible` for the constraints alone.
+`separable` for sums of curves (certified), `general` and, for many worlds side by side, `ascend` for
+everything else (searched), `allocate` for answered curves; `project`, `infeasible` and `random_feasible`
+for the constraints alone.
 """
 
 from __future__ import annotations
 
+from simbench.optimum.ascent import ascend
 from simbench.optimum.curves import allocate, pchip_cells
-from simbench.optimum.feasible import Constraints, constraints_of, infeasible, one_world, project, take
+from simbench.optimum.feasible import Constraints, checked, constraints_of, infeasible, one_world, project, take
 from simbench.optimum.records import METHODS, Solution
 from simbench.optimum.relax import Cells, Evaluate
 from simbench.optimum.sample import random_feasible
 from simbench.optimum.separable import separable
-from simbench.optimum.starts import general
+from simbench.optimum.starts import apart, general
 
 __all__ = [
     "METHODS",
@@ -21,6 +23,9 @@ __all__ = [
     "Evaluate",
     "Solution",
     "allocate",
+    "apart",
+    "ascend",
+    "checked",
     "constraints_of",
     "general",
     "infeasible",

@@ -113,7 +113,7 @@ def general(
     if screen is not None:
         blocks = np.split(scattered, range(BLOCK, points, BLOCK))
         seen = np.concatenate([np.asarray(screen(block), float) for block in blocks])
-        scattered = _spread(scattered, seen, fine, best)
+        scattered = apart(scattered, seen, fine, best)
     begin = np.concatenate([begin, scattered])
     worth = np.array([value_and_gradient(start)[0] for start in begin])
     if not np.isfinite(worth).all():
@@ -135,8 +135,8 @@ def general(
     return Solution(every[[top]], np.array([value]), np.array([bound]), certified, np.array([STARTS]))
 
 
-def _spread(amounts: NDArray, values: NDArray, constraints: Constraints, count: int) -> NDArray:
-    """The best points, leaving out those closer than a tenth of the box's diagonal to a better one."""
+def apart(amounts: NDArray, values: NDArray, constraints: Constraints, count: int) -> NDArray:
+    """The best `count` points of one world, without those closer than a tenth of the box's diagonal to a better one."""
     near = 0.1 * np.linalg.norm(constraints.upper[0] - constraints.lower[0])
     chosen: list[NDArray] = []
     for place in np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable"):

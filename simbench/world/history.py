@@ -152,7 +152,8 @@ def history_program(form: Form) -> Callable[..., tuple[Answers, Reading, Reading
             later = late_effect(effects, factual, questions) if form.lags - 1 > form.tail else jnp.zeros_like(paid)
         else:
             mean = held_mean(world, state, factual)
-            answers = answer(lambda scale, add: mean(scale, add, False), questions, context, origin, periods)
+            past = questions._replace(plans=questions.plans[:1], problems=())  # plans: from the origin on, in `worth`
+            answers = answer(lambda scale, add: mean(scale, add, False), past, context, origin, periods)
             (primary, path_held), paid, shapley, all_off, later = history_of(
                 mean, questions, origin, shape, (False, True)
             )

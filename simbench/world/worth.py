@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simbench import ids, optimum
+from simbench import optimum
 from simbench.blocks import BLOCK, in_blocks, in_float64
 from simbench.errors import BadInput
 from simbench.estimands import plan_of, response_plans
@@ -26,18 +26,16 @@ from simbench.world.base import Noise, State
 from simbench.world.cells import Futures, bounded, cells_program
 from simbench.world.forms import FUTURES, Form
 from simbench.world.kpi import kpi_mechanism
-from simbench.world.media import foreseen, respond
+from simbench.world.media import foreseen
 from simbench.world.panel import ahead, expected, redrawn
+from simbench.world.plans import plans_program
+from simbench.world.search import searched, searched_alone
 
 Array = Any
 #: Optimum and upper bound must agree to this share of the status quo's media spend.
 TOLERANCE = 1e-6
 #: Up to this many worlds are asked one by one instead of as a padded block.
 FEW = 4
-#: The global search of a world whose channels interact: random amounts screened on a few futures,
-#: and how many of them are climbed from on all.
-SCREENED, GLANCE, CLIMBED = 512, 8, 4
-
 
 # --- the worth of plans
 
@@ -83,38 +81,6 @@ def fresh_program(form: Form) -> Callable[[State, Noise, dict[str, Array], Array
 
     per_world: Any = Noise(0, 0, None)  # type: ignore[arg-type]  # axes, not arrays
     return jax.jit(jax.vmap(run, in_axes=(0, per_world, 0, 0)))
-
-
-def brought(form: Form, futures: Futures, plan: Array) -> tuple[Array, Array]:
-    """Media-driven KPI [K] and money spent [K] of one plan [Hd, G, C], over horizon and tail."""
-    span = form.horizon + form.tail
-    lever = jnp.concatenate([plan, jnp.zeros((form.tail, *plan.shape[1:]))])
-    weeks = jnp.arange(span)
-
-    def one(wish: Array, organic: Array) -> tuple[Array, Array]:
-        media = futures.media._replace(wish=wish)
-        contribution, paid, *_ = respond(form, media, futures.memory, lever, weeks, organic)
-        return contribution.sum(), paid.sum()
-
-    return jax.vmap(one)(futures.media.wish[:, :span], futures.organic[:, :span])
-
-
-@lru_cache(maxsize=64)
-def plans_program(form: Form) -> Callable[[Futures, Array], tuple[Array, Array]]:
-    """Compiled: plans [B, Hd, G, C] -> media-driven KPI [B, K] and money spent [B, K]."""
-    return jax.jit(lambda futures, plans: jax.lax.map(lambda p: brought(form, futures, p), plans, batch_size=8))
-
-
-@lru_cache(maxsize=64)
-def amounts_program(form: Form) -> Callable[[Futures, Problem, Array, Array], tuple[Array, Array]]:
-    """Compiled: amounts [U] -> mean worth over futures, and its gradient [U]."""
-
-    def worth_of(amounts: Array, futures: Futures, problem: Problem, worth: Array) -> Array:
-        kpi, paid = brought(form, futures, plan_of(problem, amounts))
-        return (worth * kpi - paid).mean()
-
-    step = jax.value_and_grad(worth_of)
-    return jax.jit(lambda futures, problem, worth, amounts: step(amounts, futures, problem, worth))
 
 
 # --- the truth of decisions
@@ -234,13 +200,17 @@ def twin_of(problems: tuple[Problem, ...], i: int) -> int | None:
 
 
 def expected_answers(book: Book, brief: Brief, answers: Answers) -> tuple[Answers, Answers]:
-    """Plan values and responses as means over futures, and their Monte Carlo errors."""
-    if not book.form.stochastic:
+    """Plan values and responses as means over futures, and their Monte Carlo errors.
+
+    Where channels interact; where they do not, the history has answered them with its curves.
+    """
+    if not book.form.interacts:
         return answers, Answers()
     program, futures, count = plans_program(book.form), half(book.futures, second=True), len(book.worth)
 
     def means(paths: Array) -> tuple[Array, Array]:  # [R, K, ...] -> mean and its error over futures
-        return paths.mean(axis=1), paths.std(axis=1, ddof=1) / np.sqrt(paths.shape[1])
+        error = paths.std(axis=1, ddof=1) / np.sqrt(paths.shape[1]) if book.form.stochastic else 0.0 * paths[:, 0]
+        return paths.mean(axis=1), error
 
     def run(plans: Array) -> tuple[Array, Array]:
         parts = [in_float64(program, jax.tree.map(lambda x, i=i: x[i], futures), plans[i]) for i in range(count)]
@@ -269,6 +239,8 @@ def expected_answers(book: Book, brief: Brief, answers: Answers) -> tuple[Answer
             store.append(middle)
             store_error.append(error)
     told = answers._replace(plan_value=plan_value, response=tuple(response), response_paid=tuple(spent))
+    if not book.form.stochastic:
+        return told, Answers()
     return told, Answers(plan_value=plan_error, response=tuple(errors), response_paid=tuple(spent_errors))
 
 
@@ -284,7 +256,7 @@ def optimum_of(
     constraints, count = constraints_of(problem), len(book.worth)
     refuse_infeasible(constraints, name)
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
-    amounts = relaxed.amounts if not book.form.interacts else searched(book, problem, constraints, relaxed.amounts)
+    amounts = relaxed.amounts if not book.form.interacts else best_found(book, problem, constraints, relaxed.amounts)
     reference = optimum.project(problem.status_quo, constraints)
     common = optimum.allocate(problem.levels, response, paid, book.worth, constraints)
     worth = worth_of_amounts(book, problem, np.stack([problem.status_quo, reference, amounts, common], axis=1))
@@ -305,34 +277,11 @@ def optimum_of(
     )  # fmt: skip
 
 
-def some(futures: Futures, count: int) -> Futures:
-    """The first futures of one world: enough to tell good amounts from bad."""
-    return futures._replace(
-        media=futures.media._replace(wish=futures.media.wish[:count]), organic=futures.organic[:count]
-    )
-
-
-def searched(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array) -> Array:
-    """Best amounts [R, U] of worlds whose channels interact: multi-start and a global search."""
-    gradient, screen = amounts_program(book.form), plans_program(book.form)
-    futures, best = half(book.futures, second=False), []
-    for i in range(len(book.worth)):
-        own, ask = (jax.tree.map(lambda x, i=i: x[i], part) for part in (futures, problem))
-        limits, worth = optimum.take(constraints, [i]), book.worth[i]
-
-        def climb(amounts: Array, own: Any = own, ask: Any = ask, worth: Any = worth) -> tuple[float, Array]:
-            value, slope = in_float64(gradient, own, ask, worth, amounts)
-            return float(value), slope
-
-        def look(many: Array, own: Any = own, ask: Any = ask, worth: Any = worth) -> Array:
-            kpi, paid = in_float64(screen, some(own, GLANCE), in_float64(plan_of, ask, many))
-            return (worth * kpi - paid).mean(axis=-1)
-
-        starts = np.concatenate([optimum.project(problem.status_quo[[i]], limits), relaxed[[i]]])
-        generator = ids.generator(book.keys[i])
-        solution = optimum.general(climb, limits, starts, np.inf, look, generator, points=SCREENED, best=CLIMBED)
-        best.append(np.asarray(solution.amounts).reshape(-1))
-    return np.stack(best)
+def best_found(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array) -> Array:
+    """Best amounts [R, U] of worlds whose channels interact."""
+    search = searched if not len(constraints.groups) else searched_alone
+    futures = half(book.futures, second=False)
+    return search(book.form, futures, problem, book.worth, book.keys, constraints, relaxed)
 
 
 def refuse_infeasible(constraints: optimum.Constraints, name: str) -> None:

@@ -13,10 +13,12 @@ from simbench.blocks import in_float64
 from simbench.briefs import one
 from simbench.errors import BadInput
 from simbench.estimands import plan_of
+from simbench.optimum.feasible import holds
 from simbench.world.base import rollout
 from simbench.world.panel import world_of
+from simbench.world.search import searched, searched_alone
 from simbench.world.truth import book_in, draw
-from simbench.world.worth import TOLERANCE, constraints_of, evaluator, value, worth_of_amounts
+from simbench.world.worth import TOLERANCE, constraints_of, evaluator, half, value, worth_of_amounts
 
 PROBLEMS = """
 [[questions.problems]]
@@ -55,6 +57,12 @@ def bent(folder):
 @pytest.fixture(scope="module")
 def bought(folder):
     return draw(worlds.written(folder, worlds.bought(name="worth-bought")), 3)
+
+
+@pytest.fixture(scope="module")
+def joint(folder):
+    together = '[[synergies]]\nname = "both"\nchannels = ["tv", "video"]\nstrength = 0.8\n'
+    return draw(worlds.written(folder, worlds.plain(extra=together + PROBLEMS, name="worth-joint")), 3)
 
 
 def simulated(drawn, i, p, amounts):
@@ -185,6 +193,36 @@ def test_bought_worlds_are_searched_bounded_and_honest(bought):
         # found on one set of futures, valued on another: no plan is better by more than the Monte Carlo error
         spread = (worth[:, 1:] - worth_of_amounts(book, problem, best.amounts[:, None])).std(axis=-1, ddof=1) / 8
         assert (gained <= best.value[:, None] + 5 * spread + 1e-9).all()
+
+
+@pytest.mark.parametrize("kind", ["bought", "joint"])
+def test_worlds_searched_side_by_side_are_worlds_searched_alone(kind, request):
+    """The same random amounts, but SLSQP from every start and on all futures: nothing better is found."""
+    drawn = request.getfixturevalue(kind)
+    book = book_in(drawn.secret, drawn.brief)
+    futures = half(book.futures, second=False)
+    for problem in drawn.brief.questions.problems:
+        limits, spent = constraints_of(problem), problem.status_quo.sum(axis=1)
+        if len(limits.groups):
+            continue  # linear rows are searched alone
+        asked = (book.form, futures, problem, book.worth, book.keys, limits, optimum.project(problem.lower, limits))
+        both = np.stack([searched(*asked), searched_alone(*asked)], axis=1)
+        together, alone = worth_of_amounts(book._replace(futures=futures), problem, both).mean(axis=-1).T
+        assert holds(both[:, 0], limits).all()
+        assert (together >= alone - 1e-6 * spent).all()
+
+
+def test_plans_of_worlds_that_interact_are_worth_what_running_them_brings(joint):
+    """Plans and responses are told from the origin on: the same as the world itself, week by week."""
+    answers, questions = joint.truth.answers, joint.brief.questions
+    for i in range(2):
+        problem = one(questions.problems[0], i)
+        asked = np.tile(problem.status_quo, (problem.levels.shape[1], 1))
+        asked[:, 1] = problem.levels[1]
+        net = simulated(joint, i, 0, np.concatenate([asked, problem.status_quo[None]]))
+        worth = questions.margin[i] * joint.brief.context.unit_value[i]
+        told = worth * answers.response[0][i, 1] - (answers.response_paid[0][i, 1])
+        np.testing.assert_allclose(told, net[:-1] - net[0], rtol=1e-9, atol=1e-9 * problem.status_quo.sum())
 
 
 def test_the_status_quo_is_worth_nothing_more_than_itself(plain, bought):

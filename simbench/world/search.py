@@ -1,0 +1,132 @@
+"""The best amounts of worlds whose channels interact: many starts and a global search, worlds side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from simbench import ids, optimum
+from simbench.blocks import BLOCK, held, in_blocks, in_float64, positions, take
+from simbench.records import Problem
+from simbench.world.cells import Futures
+from simbench.world.forms import Form
+from simbench.world.plans import screen_program, slopes_program
+
+Array = Any
+#: Random amounts that are screened, and how many of them are climbed from, on a few futures;
+#: how many of the tops are climbed to their end, on all.
+SCREENED, GLANCE, CLIMBED, FINISHED = 512, 4, 4, 2
+#: Fewer starts than a block are climbed from in blocks of so many.
+FEW = 4
+#: A climb ends at this share of the range of values: the first, and that of the best tops.
+ROUGH, FINE = 1e-6, 1e-9
+
+
+def searched(
+    form: Form,
+    futures: Futures,
+    problem: Problem,
+    worth: Array,
+    keys: tuple[bytes, ...],
+    constraints: optimum.Constraints,
+    relaxed: Array,
+) -> Array:
+    """Best amounts [R, U] found in each world, on the futures given.
+
+    Parameters
+    ----------
+    futures, problem, worth
+        Batched.
+    keys : tuple of bytes
+        One random stream a world.
+    relaxed : array [R, U]
+        The best amounts as if channels did not interact: one of the starts, as is the status quo.
+    """
+    count, constraints = len(worth), optimum.checked(constraints)
+    few = first_futures(futures, GLANCE)
+    screened = np.stack([
+        optimum.random_feasible(optimum.take(constraints, [i]), SCREENED, ids.generator(keys[i])) for i in range(count)
+    ])  # fmt: skip
+    seen = in_blocks(screen_program(form), (few, problem, worth, screened))
+    begin = np.stack([optimum.project(x, constraints) for x in (problem.status_quo, relaxed)], axis=1)
+    world, scattered = best_apart(screened, seen, constraints, CLIMBED)
+    world, starts = np.concatenate([np.repeat(np.arange(count), 2), world]), np.concatenate([*begin, scattered])
+    unit = np.ptp(seen, axis=1)
+    unit = np.where(unit > 0, unit, np.maximum(np.abs(seen).max(axis=1), np.finfo(float).tiny))
+
+    def climbed(futures: Futures, world: Array, starts: Array, tolerance: float) -> tuple[Array, Array]:
+        ask, limits = slopes(form, futures, problem, worth), optimum.take(constraints, world)
+        return optimum.ascend(lambda rows, amounts: ask(world[rows], amounts), starts, limits, unit[world], tolerance)
+
+    amounts, value = climbed(few, world, starts, ROUGH)
+    mine = [world == i for i in range(count)]
+    world, tops = best_apart([amounts[i] for i in mine], [value[i] for i in mine], constraints, FINISHED)
+    amounts, value = climbed(futures, world, tops, FINE)
+    return amounts[[np.flatnonzero(world == i)[value[world == i].argmax()] for i in range(count)]]
+
+
+def first_futures(futures: Futures, count: int) -> Futures:
+    """The first futures of each world: enough to tell good amounts from bad."""
+    media, organic = futures.media, futures.organic
+    return futures._replace(media=media._replace(wish=media.wish[:, :count]), organic=organic[:, :count])
+
+
+def best_apart(
+    amounts: Iterable[Array], value: Iterable[Array], constraints: optimum.Constraints, count: int
+) -> tuple[Array, Array]:
+    """The world [S] and the amounts [S, U] of the best `count` of each world's [B, U] that are not near each other."""
+    found = [
+        optimum.apart(*both, optimum.take(constraints, [i]), count)
+        for i, both in enumerate(zip(amounts, value, strict=True))
+    ]
+    return np.repeat(np.arange(len(found)), [len(part) for part in found]), np.concatenate(found)
+
+
+def slopes(form: Form, futures: Futures, problem: Problem, worth: Array) -> Any:
+    """(worlds [b], amounts [b, U]) -> mean worth [b] and its gradient [b, U]."""
+    program = slopes_program(form)
+    blocks = [held(take((futures, problem, worth), rows.tolist())) for rows in positions(len(worth), BLOCK)]
+
+    def ask(worlds: Array, amounts: Array) -> tuple[Array, Array]:
+        value, slope = np.empty(len(worlds)), np.empty(amounts.shape)
+        for place, block in enumerate(blocks):
+            rows = np.flatnonzero(worlds // BLOCK == place)
+            if rows.size:
+                value[rows], slope[rows] = in_blocks(
+                    lambda *lanes, block=block: program(block, *lanes),
+                    (worlds[rows] % BLOCK, amounts[rows]),
+                    BLOCK if rows.size >= BLOCK else FEW,
+                )
+        return value, slope
+
+    return ask
+
+
+def searched_alone(
+    form: Form,
+    futures: Futures,
+    problem: Problem,
+    worth: Array,
+    keys: tuple[bytes, ...],
+    constraints: optimum.Constraints,
+    relaxed: Array,
+) -> Array:
+    """:func:`searched` one world after the other, under any linear rows (SLSQP from every start)."""
+    program, screen, best = slopes_program(form), screen_program(form), []
+    for i in range(len(worth)):
+        own, limits = take((futures, problem, worth), [i]), optimum.take(constraints, [i])
+
+        def climb(amounts: Array, own: Any = own) -> tuple[float, Array]:
+            value, slope = in_float64(program, own, np.zeros(1, int), amounts[None])
+            return float(value[0]), slope[0]
+
+        def look(many: Array, own: Any = own) -> Array:
+            return in_float64(screen, first_futures(own[0], GLANCE), *own[1:], many[None])[0]
+
+        starts = np.concatenate([optimum.project(problem.status_quo[[i]], limits), relaxed[[i]]])
+        generator = ids.generator(keys[i])
+        solution = optimum.general(climb, limits, starts, np.inf, look, generator, points=SCREENED, best=CLIMBED)
+        best.append(np.asarray(solution.amounts).reshape(-1))
+    return np.stack(best)

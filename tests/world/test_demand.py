@@ -183,7 +183,7 @@ def test_an_entrant_that_is_seen_has_a_column_and_no_stream(tmp_path):
     drawn = draw(worlds.written(tmp_path, flat(worlds.plain(extra=extra))), 3, truth=False)
     column = drawn.brief.panel.controls[..., 0, 0]
     assert drawn.labels.controls == ("rival",) and (column == column[0]).all()
-    np.testing.assert_allclose(column[0, 18:31], [0, *np.arange(1, 11) / 10, 1, 1], atol=1e-12)
+    np.testing.assert_allclose(column[0, 18:31], [0, 0, *np.arange(1, 11) / 10, 1], atol=1e-12)
     assert "demand.competitors.rival" not in drawn.secret.noise.innovations
 
 

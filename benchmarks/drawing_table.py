@@ -1,8 +1,8 @@
 """Drawing every scenario of a suite with full truth: worlds a second on one core, and peak memory.
 
 ``python benchmarks/drawing_table.py [SUITE [REPLICATES]]`` writes benchmarks/drawing.md anew. Each scenario is drawn in
-a process of its own, pinned to one core: once to compile (programs are kept on disk as everywhere), then timed in
-seconds of that core, which others on the machine do not change much.
+a process of its own, pinned to one core, as many side by side as there are cores: once to compile (programs are kept on
+disk as everywhere), then timed in seconds of that core, which others on the machine do not change much.
 """
 
 from __future__ import annotations
@@ -14,35 +14,41 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 PAGE = Path(__file__).with_name("drawing.md")
 ROUNDS = 3
 
 
-def measured(name: str, replicates: int) -> dict[str, float]:
+def measured(name: str, replicates: int, core: int) -> dict[str, float]:
     """Core seconds of a draw and of the first one, and peak memory of this process."""
     from simbench.run.hosts import prepare_process
     from simbench.world.truth import draw
 
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {core})
     prepare_process()
     seconds = []
     for turn in range(1 + ROUNDS):
         start = time.process_time()
         draw(name, range(turn * replicates, (turn + 1) * replicates))
         seconds.append(time.process_time() - start)
-        if turn and sum(seconds[1:]) > 60:
+        if turn and sum(seconds[1:]) > 30:
             break
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"first": seconds[0], "seconds": statistics.median(seconds[1:]), "memory": memory}
 
 
-def row(name: str, replicates: int) -> dict[str, float]:
-    """The same in a fresh process, so that memory is that of one scenario."""
-    command = [sys.executable, __file__, "--one", name, str(replicates)]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+def row(name: str, replicates: int, free: SimpleQueue[int]) -> dict[str, float]:
+    """The same in a fresh process, so that memory is that of one scenario, on a core that is free."""
+    core = free.get()
+    command = [sys.executable, __file__, "--one", name, str(replicates), str(core)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    free.put(core)
+    print(name, told.strip(), file=sys.stderr, flush=True)
+    return dict(json.loads(told))
 
 
 def page(rows: dict[str, dict[str, float]], geos: dict[str, int], replicates: int) -> str:
@@ -75,16 +81,18 @@ def page(rows: dict[str, dict[str, float]], geos: dict[str, int], replicates: in
 def main() -> None:
     """Measure a suite, or with ``--one`` a scenario."""
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(measured(sys.argv[2], int(sys.argv[3]))))
+        print(json.dumps(measured(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))
         return
+    from simbench.run.hosts import cores
     from simbench.world.scenario import read_suite
 
     suite, replicates = (sys.argv[1:] + ["full", "100"][len(sys.argv) - 1 :])[:2]
     geos = {entry.name: entry.scenario.geo.count for entry in read_suite(suite).scenarios}
-    rows = {}
-    for name in geos:
-        rows[name] = row(name, int(replicates))
-        print(name, rows[name], file=sys.stderr, flush=True)
+    free: SimpleQueue[int] = SimpleQueue()
+    for core in cores():
+        free.put(core)
+    with ThreadPoolExecutor(len(cores())) as pool:
+        rows = dict(zip(geos, pool.map(lambda name: row(name, int(replicates), free), geos), strict=True))
     PAGE.write_text(page(rows, geos, int(replicates)), encoding="utf-8")
 
 

@@ -83,7 +83,7 @@ FAULTS = (
     ),
     Fault(
         "a hidden competitor's moves foreseen", "tests/world/test_demand.py::test_an_action_that_has_begun_goes_on",
-        (("world/forms.py", "hidden = ((name, kind) for name, kind in self.competitors if name in self.hidden)", "hidden = ((name, kind) for name, kind in self.competitors if name not in self.hidden)"),),
+        (("world/forms.py", "if stream in unseen}", "if stream not in unseen}"),),
     ),
     Fault(
         "feedback rule on a pre-drawn path", "tests/world/test_truth.py::test_readings_differ_where_they_should[chasing]",

@@ -102,6 +102,10 @@ kind = "random", order = 4, amplitude = 0.2 => kind = "fixed", cosine = [0.8], s
     demand.events.sale.dates: '2031-06-01' is outside | 2023-02-26
 2021-06-01 => 2019-06-01
     is outside the simulated weeks | 2020-01-06
+effect = -2 => effect = -2\nof_media = 1
+    controls.price.of_media: media move it, and it moves the KPI: a circle | effect = 0
+effect = -2 => effect = 0\nof_media = 1
+    controls.price.of_media: 'search' reacts to demand or sales | budgets that follow a plan
 lift = 0.3 => lift = -1
     demand.events.sale.lift: -1 is out of range
 ["2021-06-01"] => []

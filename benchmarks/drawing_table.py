@@ -51,16 +51,16 @@ def row(name: str, replicates: int, free: SimpleQueue[int]) -> dict[str, float]:
     return dict(json.loads(told))
 
 
-def page(rows: dict[str, dict[str, float]], geos: dict[str, int], replicates: int) -> str:
+def page(rows: dict[str, dict[str, float]], geos: dict[str, int], suite: str, replicates: int) -> str:
     """The table as Markdown, slowest last, with the figures that there are aims for."""
     rate = {name: replicates / each["seconds"] for name, each in rows.items()}
     national = [name for name in rows if geos[name] == 1]
     slow = [name for name in national if rate[name] < rate["clean"] / 20]
     lines = [
-        "# Drawing every scenario with full truth",
+        f"# Drawing every scenario of `{suite}` with full truth",
         "",
-        f"{replicates} replicates each, in seconds of one core; written by `python benchmarks/drawing_table.py`, median"
-        f" of {ROUNDS} draws after the first one.",
+        f"{replicates} replicates each, in seconds of one core, median of {ROUNDS} draws after the first one;"
+        f" written by `python benchmarks/drawing_table.py {suite} {replicates}`.",
         "",
         f"* Median over {len(national)} national worlds: {statistics.median(rate[n] for n in national):,.0f} worlds a"
         " second (aim 500).",
@@ -93,7 +93,7 @@ def main() -> None:
         free.put(core)
     with ThreadPoolExecutor(len(cores())) as pool:
         rows = dict(zip(geos, pool.map(lambda name: row(name, int(replicates), free), geos), strict=True))
-    PAGE.write_text(page(rows, geos, int(replicates)), encoding="utf-8")
+    PAGE.write_text(page(rows, geos, suite, int(replicates)), encoding="utf-8")
 
 
 if __name__ == "__main__":

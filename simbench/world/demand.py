@@ -162,18 +162,22 @@ def controls(form: Form, noise: Noise) -> tuple[dict[str, Array], Array]:
     return paths, effect
 
 
+def series(form: Form) -> list[str]:
+    """Names of the columns that are paths of their own; events are weeks of the calendar."""
+    return [name for name in form.columns if name not in form.events]
+
+
 def columns(form: Form, noise: Noise, paths: dict[str, Array]) -> Array:
     """What analysts see besides events [P+N, K]: controls, competitors and promotions that are not hidden."""
     paths = paths | {name: COMPETITORS[kind](form, noise, name)[0] for name, kind in form.competitors}
     if form.promotions:
         paths["promotion"] = discount(form, noise)
-    seen = [paths[name] for name in form.columns if name not in form.events]
+    seen = [paths[name] for name in series(form)]
     return jnp.stack(seen, axis=-1) if seen else jnp.zeros((form.total, 0))
 
 
 def descended(form: Form, noise: Noise, columns: Array, brought: Array) -> Array:
     """The same columns [P+N, K], where media that bring `brought` [P+N] move some of them too."""
     none, relative = jnp.zeros(()), brought / noise.numbers["demand.level"]
-    names = [name for name in form.columns if name not in form.events]
-    size = [noise.numbers[f"controls.{name}.of_media"] if name in form.descended else none for name in names]
+    size = [noise.numbers[f"controls.{name}.of_media"] if name in form.descended else none for name in series(form)]
     return columns + relative[:, None] * jnp.stack(size)

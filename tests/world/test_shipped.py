@@ -219,7 +219,7 @@ def test_the_budget_doubled_and_conversions_fell_for_four_reasons():
     assert totals["demand-fall"].min() > 2 * totals["saturation"].max()  # keep much more
 
 
-def test_sixty_years_hold_the_two_years_within_them():
+def test_sixty_years_are_of_the_family_of_two():
     short, long = (SHIPPED[f"jin2017-{years}"] for years in ("2y", "60y"))
     assert short.time.weeks == 104 and long.time.weeks == 3120 and long._family == short._family
 

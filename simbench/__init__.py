@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simbench.report.tables import table as table
     from simbench.run.execute import run as run
     from simbench.run.inspect import inspect as inspect
+    from simbench.run.looping import loop as loop
     from simbench.run.results import scores as scores
     from simbench.run.scoring import score as score
     from simbench.tables import to_weeks as to_weeks
@@ -50,6 +51,7 @@ _HOMES = {
     "inspect": "run.inspect",
     "jax_backend": "backends.base",
     "ladder": "report.figures",
+    "loop": "run.looping",
     "python_backend": "backends.base",
     "read_scenario": "world.scenario",
     "scenarios": "report.frames",
@@ -64,7 +66,7 @@ _CALLED = {"run": "run.execute", "score": "run.scoring"}
 
 __all__ = [
     "Backend", "BadInput", "__version__", "brief_from_table", "command_backend", "compare", "draw", "first_ok",
-    "frame", "inspect", "jax_backend", "ladder", "python_backend", "read_scenario", "run", "scenarios", "score",
+    "frame", "inspect", "jax_backend", "ladder", "loop", "python_backend", "read_scenario", "run", "scenarios", "score",
     "scores", "table", "to_weeks", "truth_frame",
 ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from simbench.cli.checking import check
 from simbench.cli.common import Verbs
 from simbench.cli.keeping import doctor, lock
 from simbench.cli.listing import list_
+from simbench.cli.looping import loop
 from simbench.cli.reading import inspect, score, task, validate
 from simbench.cli.reporting import compare, report
 from simbench.cli.running import demo, run
@@ -45,6 +46,6 @@ def main() -> None:
 
 
 for _verb in (
-    list_, show, draw, check, run, score, report, compare, inspect, task, validate, demo, new, schema, lock, doctor,
+    list_, show, draw, check, run, loop, score, report, compare, inspect, task, validate, demo, new, schema, lock, doctor,
 ):  # fmt: skip
     main.add_command(_verb)

@@ -312,6 +312,7 @@ def take_drawn(drawn: Drawn, rows: Sequence[int]) -> Drawn:
         start=take(secret.start, rows),
         now=take(secret.now, rows),
         path=take(secret.path, rows),
+        controls=take(secret.controls, rows),
     )
     replicates = tuple(drawn.replicates[row] for row in rows)
     return drawn._replace(replicates=replicates, brief=take(drawn.brief, rows), truth=None, secret=some)

@@ -176,20 +176,10 @@ def plan(
     BadInput
         For a name that is not known; nothing has been drawn by then.
     """
-    listed = [sources] if isinstance(sources, (str, Path, Scenario)) else list(sources)
-    if not listed:
-        raise BadInput("sources", "none is named", "a suite or a scenario")
     only, transforms = ([x] if isinstance(x, str) else list(x) for x in (only, transforms))
     if not transforms:
         raise BadInput("transforms", "none is named", 'a transform, or "" for worlds as drawn')
-    if replicates is not None and replicates < 1:
-        raise BadInput("replicates", f"{replicates}", "at least 1")
-    wanted: dict[str, tuple[Scenario, int]] = {}
-    for source in listed:
-        for scenario, count in _scenarios(source):
-            before, _ = wanted.setdefault(scenario.name, (scenario, replicates or count))
-            if before is not scenario and scenario_digest(before) != scenario_digest(scenario):
-                raise BadInput("sources", f"{scenario.name!r} names two scenarios", "another name for one of them")
+    wanted = {scenario.name: (scenario, count) for scenario, count in scenarios_of(sources, replicates)}
     unknown = [name for name in only if name not in wanted]
     if unknown:
         near = get_close_matches(unknown[0], wanted, 1)
@@ -201,7 +191,33 @@ def plan(
         for scenario, count in kept:
             one = source_of(scenario, transform_of(scenario, text).text, range(count), master)
             found.setdefault(one.folder, one)
-    return Plan(suite_title(listed), tuple(found.values()), entries_of(backends), master)
+    return Plan(suite_title(listed(sources)), tuple(found.values()), entries_of(backends), master)
+
+
+def listed(sources: Any) -> list[Any]:
+    """Suites and scenarios as a list, if one stands alone."""
+    return [sources] if isinstance(sources, (str, Path, Scenario)) else list(sources)
+
+
+def scenarios_of(sources: Any, replicates: int | None = None) -> list[tuple[Scenario, int]]:
+    """The scenarios that suites and scenarios name, each once, a sweep as its points; and worlds of each.
+
+    Raises
+    ------
+    BadInput
+        For a name that is not known, or that names two.
+    """
+    if not listed(sources):
+        raise BadInput("sources", "none is named", "a suite or a scenario")
+    if replicates is not None and replicates < 1:
+        raise BadInput("replicates", f"{replicates}", "at least 1")
+    wanted: dict[str, tuple[Scenario, int]] = {}
+    for source in listed(sources):
+        for scenario, count in _scenarios(source):
+            before, _ = wanted.setdefault(scenario.name, (scenario, replicates or count))
+            if before is not scenario and scenario_digest(before) != scenario_digest(scenario):
+                raise BadInput("sources", f"{scenario.name!r} names two scenarios", "another name for one of them")
+    return list(wanted.values())
 
 
 def _scenarios(source: Any) -> list[tuple[Scenario, int]]:

@@ -70,6 +70,7 @@ class Secret(NamedTuple):
     start: State  #: at week 0
     now: State  #: at the origin
     path: Observation  #: [R, P+T+H, ...]
+    controls: Array  #: [R, P+N, K] as told, of all weeks
 
     @property
     def weeks(self) -> int:
@@ -166,7 +167,7 @@ def draw(
     refuse_impossible(scenario, numbers, path)
     now = at(start, memory)
     keys = tuple(ids.stream_bytes(master, family(scenario), r, "search") for r in numbers)
-    secret = Secret(form, noise, keys, start, now, path)
+    secret = Secret(form, noise, keys, start, now, path, controls)
     clean = brief_of(scenario, form, noise, now, path, controls)
     told = truth_of(scenario, secret, clean) if truth else None  # dirt is no part of it
     brief = measured(scenario, numbers, master, Known(form, now, path), clean)

@@ -1,0 +1,109 @@
+"""The verb that lets policies decide, and decide again: loop."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from simbench.cli.common import FAILURES, PASS, counted, emit, example, json_option, page, table
+
+LEGEND = """
+regret     missed of what each quarter's best plan earns, summed; % of the usual spend
+vs {other:<9}regret more than that of {other}, same worlds
+oracle     realised profit beside the re-optimising oracle's on the same noise; % of spend
+moved      money moved a quarter; kept: money never spent; %
+error      of last year's contributions as {model} tells them, before > after
+width      of its 90% intervals, both as shares of what media brought in truth"""
+#: A model that fails in more than this share of decisions is no model to act on.
+ALLOWED_FAILURES = 0.05
+
+
+@click.command(
+    epilog=example(
+        "simbench loop smoke",
+        "simbench loop clean --quarters 12 --replicates 16 --model national-hmc",
+        "simbench loop smoke --policy greedy --policy thompson --policy oracle --model mine.py:fit",
+    )
+)
+@click.argument("sources", nargs=-1, required=True, metavar="SUITE|SCENARIO...")
+@click.option("--policy", "policies", multiple=True, help="A policy by name; may be repeated. [default: fourteen]")
+@click.option("--model", help="The contender that policies act on. [default: national-laplace]")
+@click.option("--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: the suite's, else 4]")
+@click.option("--quarters", type=click.IntRange(min=1, max=100), default=4, show_default=True, help="Decisions.")
+@click.option(
+    "--least", type=click.FloatRange(0, 1), default=0.85, show_default=True,
+    help="Share of a quarter's budget that has to be spent.",
+)  # fmt: skip
+@click.option("--store", type=click.Path(path_type=Path), help="Folder of the tables. [default: simbench-loops/NAME]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Host processes. [default: one a core]")
+@json_option
+@click.pass_context
+def loop(
+    context: click.Context,
+    sources: tuple[str, ...],
+    policies: tuple[str, ...],
+    model: str | None,
+    replicates: int | None,
+    quarters: int,
+    least: float,
+    store: Path | None,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Let policies decide a quarter's media, live it, refit and decide again.
+
+    The last quarters of every panel are lived again in each policy's own way. Prints cumulative regret
+    with intervals; decisions.csv holds every decision with the numbers it was based on.
+    """
+    from simbench.report.tables import records
+    from simbench.run import looping
+    from simbench.run.hosts import prepare_process
+
+    prepare_process()
+    with counted("quarters", quiet=as_json) as say:
+        done = looping.loop(
+            sources, policies or looping.DEFAULT, model or looping.MODEL, replicates=replicates, quarters=quarters,
+            least=least, store=store, jobs=jobs, say=say,
+        )  # fmt: skip
+    from simbench.report import loops
+
+    found, worst = loops.policies(done.lives), loops.risk(done.lives)
+    code = FAILURES if (found.failed > ALLOWED_FAILURES).any() else PASS
+    if as_json:
+        emit({"loop": str(done.folder), "model": done.model, "policies": records(found), "risk": records(worst)})
+        context.exit(code)
+    show(found, done.model)
+    page().print(f"\nkept in {done.folder}: {', '.join(f'{name}.csv' for name in loops.FILES)}", soft_wrap=True)
+    context.exit(code)
+
+
+def show(found: Any, model: str) -> None:
+    """Print a table of policies for every scenario, and what the columns are."""
+    console = page()
+
+    def number(value: float, digits: int = 1) -> str:
+        return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+    def interval(row: Any, column: str) -> str:
+        ends = "" if math.isnan(row[f"{column} low"]) else f" [{row[f'{column} low']:.1f}, {row[f'{column} high']:.1f}]"
+        return number(row[column]) + ends
+
+    for name, rows in found.groupby("scenario", sort=False):
+        other = rows.against.iloc[0]
+        head = ("policy", "regret", f"vs {other}", "oracle", "moved", "kept", "error", "width")
+        body = [
+            (
+                row.policy, interval(row, "regret"), interval(row, "difference"), number(row["against oracle"]),
+                number(row["money moved"]), number(row["money kept"]),
+                f"{number(row['error before'], 2)} > {number(row['error after'], 2)}",
+                f"{number(row['width before'], 2)} > {number(row['width after'], 2)}",
+            )
+            for _, row in rows.iterrows()
+        ]  # fmt: skip
+        console.print(f"{name}, {int(rows.worlds.max())} worlds")
+        console.print(table(head, body, right=head[1:]))
+        console.print("")
+    console.print(LEGEND.strip("\n").format(other=found.against.iloc[0], model=model))

@@ -1,0 +1,241 @@
+"""The closed loop: decide a quarter, live it, look again.
+
+All replicates of all policies advance side by side, a quarter at a time; a policy sees the panel that its
+own spend has made. Regret of a quarter is that of its choice, in the state in which it was made
+(docs/design.md, 4.14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simbench import ids
+from simbench.blocks import take
+from simbench.briefs import stack
+from simbench.decide.players import QUARTER, Choice, Moment, Player, feasible
+from simbench.errors import BadInput
+from simbench.records import Answers, Brief, Failure, Labels, Problem
+from simbench.world import living
+from simbench.world.scenario import Scenario, family
+
+Array = Any
+#: (batched briefs [n], keys [n, 2]) -> n replies of the model, in order.
+Ask = Callable[[Brief, Array], Sequence[Answers | Failure]]
+Say = Callable[[str, int, int], None]
+#: Answers that decisions read; the rest is forgotten at once.
+READ = ("contribution", "curve", "response", "response_paid")
+#: A choice worth more than the proven bound by more than this share of the spend is a fault of the optimum.
+BEYOND = 1e-5
+
+
+class Decided(NamedTuple):
+    """What was decided in one quarter. Axes: policy K, replicate R, unit U, channel C."""
+
+    week: int  #: of the panel, the first of the quarter
+    problem: Problem  #: batched [K x R]
+    amounts: Array  #: [K, R, U]
+    returns: Array  #: [K, R, C] money back for money spent, as whoever decided believed; NaN: no belief
+    promise: Array  #: [K, R] money promised against the usual plan; NaN: nothing
+    optimum: Array  #: [K, R] money against the usual plan, in the state of the lane
+    bound: Array
+    value: Array
+    reserve: Array  #: [K, R] money kept before
+    failed: Array  #: [K, R] True where the model did not answer: the usual plan was kept
+
+
+class Identified(NamedTuple):
+    """How well the model tells what each channel brought last year, as shares of what all brought in truth [K, R]."""
+
+    error: Array  #: sum over channels of |median - truth|
+    width: Array  #: sum over channels of the width of the 90% interval
+
+
+class Lives(NamedTuple):
+    """A scenario lived under several policies."""
+
+    scenario: Scenario
+    labels: Labels
+    policies: tuple[str, ...]
+    replicates: tuple[int, ...]
+    decided: tuple[Decided, ...]  #: one a quarter
+    profit: Array  #: [K, R] realised over the quarters, noise and all
+    before: Identified  #: at the first decision, the same in every life
+    after: Identified  #: after the last quarter
+
+    @property
+    def usual(self) -> Array:
+        """Money of the usual plan over all quarters [K, R]."""
+        shape = self.profit.shape
+        return np.sum([one.problem.status_quo.sum(axis=-1).reshape(shape) for one in self.decided], axis=0)
+
+    @property
+    def regret(self) -> Array:
+        """Regret [Q, K, R] of every quarter's choice, in money."""
+        return np.stack([one.optimum - one.value for one in self.decided])
+
+
+class Asked(NamedTuple):
+    """How a model is asked about lanes."""
+
+    ask: Ask
+    root: str  #: family of the worlds
+    master: bytes
+
+    def of(self, brief: Brief, rows: Array, replicates: Sequence[int], quarter: int) -> tuple[Answers | None, Array]:
+        """What decisions read of the answers about some lanes [n], and which of them failed [n].
+
+        Lanes that failed have some other lane's answers; None if all did. Replicates of a quarter share
+        their key, whoever decides.
+        """
+        keys = np.stack([ids.backend_key(self.master, self.root, r, f"loop:{quarter}") for r in replicates])
+        replies = list(self.ask(take(brief, rows), keys))
+        failed = np.array([isinstance(reply, Failure) for reply in replies])
+        if failed.all():
+            return None, failed
+        first = replies[int(np.argmin(failed))]
+        kept = [first if lost else reply for reply, lost in zip(replies, failed, strict=True)]
+        only = [Answers(**{field: getattr(reply, field) for field in READ}) for reply in kept]
+        return stack(only), failed
+
+
+def loop(
+    scenario: Scenario,
+    players: Sequence[Player],
+    ask: Ask | None,
+    *,
+    replicates: int | Sequence[int] = 8,
+    quarters: int = 4,
+    least: float = 0.85,
+    master: bytes = ids.OPEN_MASTER,
+    say: Say = lambda text, done, total: None,
+) -> Lives:
+    """Live the last quarters of a scenario under each policy.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        No sweep. Its panel is made longer where fewer than two years would be left before the first decision.
+    players : sequence of Player
+    ask : callable or None
+        (batched briefs [n], keys [n, 2]) -> n replies of the model; None where no player has one.
+    replicates : int or sequence of int
+    quarters : int
+        Decisions, each of 13 weeks.
+    least : float
+        Share of a quarter's budget that has to be spent; the rest may be kept and spent later.
+    say : callable
+        Told about progress.
+
+    Returns
+    -------
+    Lives
+
+    Raises
+    ------
+    BadInput
+        If nobody is named or one twice, a player needs a model and there is none, or as
+        :func:`simbench.world.living.born`.
+    RuntimeError
+        If a choice is worth more than the proven bound: a fault of the optimum.
+    """
+    refuse(players, ask, least)
+    numbers = tuple(range(replicates)) if isinstance(replicates, int) else tuple(replicates)
+    lanes = living.born(scenario, numbers, quarters, len(players), master)
+    asked = None if ask is None else Asked(ask, family(scenario), master)
+    rows = np.arange(len(players) * len(numbers)).reshape(len(players), -1)
+    reserve, decided = np.zeros(rows.size), []
+    before = identified(lanes, asked, rows[:1], least)
+    for quarter in range(quarters):
+        say(f"quarter {quarter + 1} of {scenario.name}", quarter, quarters)
+        problem = living.choice(lanes, least, reserve)
+        one = quarter_of(lanes, problem, players, asked, rows, reserve)
+        decided.append(one)
+        amounts = one.amounts.reshape(rows.size, -1)
+        lanes = living.lived(lanes, problem, amounts)
+        # unspent money keeps its value: what a quarter does not use, a later one may
+        reserve = np.maximum(reserve + problem.status_quo.sum(axis=-1) - amounts.sum(axis=-1), 0.0)
+    say(f"looking back on {scenario.name}", quarters, quarters)
+    after = identified(lanes, asked, rows, least)
+    earned = living.profit(lanes)[:, -QUARTER * quarters :].sum(axis=-1).reshape(rows.shape)
+    names = tuple(player.name for player in players)
+    spread = Identified(*(np.broadcast_to(x, rows.shape) for x in before))
+    return Lives(scenario, lanes.labels, names, numbers, tuple(decided), earned, spread, after)
+
+
+def refuse(players: Sequence[Player], ask: Ask | None, least: float) -> None:
+    """What cannot be played."""
+    names = [player.name for player in players]
+    if not names or len(set(names)) < len(names):
+        raise BadInput("policies", "one is named twice" if names else "none is named", "each once")
+    needing = [player.name for player in players if player.model]
+    if needing and ask is None:
+        raise BadInput("model", "none is named", f"a model for {needing[0]!r} to act on")
+    if not 0.0 <= least <= 1.0:
+        raise BadInput("least", f"{least}", "a share from 0 to 1")
+
+
+def quarter_of(
+    lanes: living.Living, problem: Problem, players: Sequence[Player], asked: Asked | None, rows: Array, reserve: Array
+) -> Decided:
+    """What every player does with a quarter, and what it is worth."""
+    brief, (book, best, bound) = living.shown(lanes, problem), living.best_of(lanes, problem)
+    with_model = [k for k, player in enumerate(players) if player.model]
+    count, numbers = rows.shape[1], [lanes.replicates[i] for i in rows[0]]
+    answers: Answers | None = None
+    lost = np.zeros(0, bool)
+    if with_model and asked is not None:
+        answers, lost = asked.of(brief, rows[with_model].ravel(), numbers * len(with_model), lanes.quarter)
+    choices, failed = [], np.zeros(rows.shape, bool)
+    for k, player in enumerate(players):
+        own, told = rows[k], None
+        if player.model:
+            part = slice(with_model.index(k) * count, (with_model.index(k) + 1) * count)
+            failed[k] = lost[part]
+            told = None if answers is None else take(answers, np.arange(part.start, part.stop))
+        streams = tuple(
+            ids.stream_bytes(lanes.master, family(lanes.scenario), r, f"loop:{player.name}:{lanes.quarter}")
+            for r in numbers
+        )
+        moment = Moment(take(brief, own), take(problem, own), told, streams, reserve[own], lanes.quarter, best[own])
+        choices.append(kept_where(failed[k], moment, player))
+    chosen = Choice(*(np.stack(part) for part in zip(*choices, strict=True)))
+    verdict = living.judged(book, problem, best, bound, chosen.amounts.reshape(rows.size, -1))
+    beyond = verdict.value - verdict.bound > BEYOND * problem.status_quo.sum(axis=-1)
+    if beyond.any():
+        raise RuntimeError(f"{lanes.scenario.name}: a choice of quarter {lanes.quarter + 1} exceeds the proven bound")
+    return Decided(lanes.weeks, problem, *chosen, *(x.reshape(rows.shape) for x in verdict), reserve.reshape(rows.shape), failed)
+
+
+def kept_where(failed: Array, moment: Moment, player: Player) -> Choice:
+    """The player's choice; the usual plan, as near as can be, where its model did not answer."""
+    usual = np.asarray(moment.problem.status_quo, dtype=float)
+    nothing = Choice(usual, np.full(np.shape(moment.brief.context.spend_scale), np.nan), np.full(len(usual), np.nan))
+    chosen = nothing if failed.all() else player.decide(moment)
+    if not failed.any():
+        return chosen
+    kept = nothing._replace(amounts=feasible(moment, usual))
+    return Choice(*(
+        np.where(failed.reshape(-1, *(1,) * (np.ndim(x) - 1)), y, x) for x, y in zip(chosen, kept, strict=True)
+    ))  # fmt: skip
+
+
+def identified(lanes: living.Living, asked: Asked | None, rows: Array, least: float) -> Identified:
+    """What the model tells about last year in some lanes [k, R], beside the truth of the spend that was lived."""
+    nothing = np.full(rows.shape, np.nan)
+    if asked is None:
+        return Identified(nothing, nothing)
+    flat = rows.ravel()
+    numbers = [lanes.replicates[i] for i in flat]
+    brief = living.shown(lanes, living.choice(lanes, least, np.zeros(len(lanes.replicates))))
+    answers, failed = asked.of(brief, flat, numbers, lanes.quarter)
+    if answers is None or answers.contribution is None:
+        return Identified(nothing, nothing)
+    truth = np.asarray(living.brought(lanes, flat).contribution)[:, -1]
+    told = np.asarray(answers.contribution, dtype=float)[:, :, -1]
+    size = np.abs(truth).sum(axis=-1)
+    low, middle, high = np.quantile(told, [0.05, 0.5, 0.95], axis=1)
+    error, width = np.abs(middle - truth).sum(axis=-1) / size, (high - low).sum(axis=-1) / size
+    return Identified(*(np.where(failed, np.nan, x).reshape(rows.shape) for x in (error, width)))

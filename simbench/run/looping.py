@@ -1,0 +1,143 @@
+"""The closed loop with a model in host processes, and the folder that tells what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simbench import ids
+from simbench.backends.base import Backend
+from simbench.backends.registry import backend_named
+from simbench.briefs import one
+from simbench.decide.loop import Ask, Lives
+from simbench.decide.loop import loop as live
+from simbench.decide.players import PLAYERS, Player
+from simbench.errors import BadInput
+from simbench.records import Answers, Brief, Failure
+from simbench.run.asking import asked
+from simbench.run.execute import Say, cores, silent
+from simbench.run.plan import listed, scenarios_of, suite_title
+from simbench.run.supervisor import Limits, Supervisor
+from simbench.world.scenario_numbers import nearest
+
+Array = Any
+#: Who plays where nobody is named: the extremes, those who act on a model, and rules of thumb.
+DEFAULT = (
+    "oracle", "status-quo", "equal", "greedy", "thompson", "greedy-with-test", "test-learn-scale-by-model", "bandit",
+    "proportional-to-returns-by-claims", "roi-drop-by-claims", "roi-drop-by-model", "quarterly-cut-by-claims",
+    "quarterly-cut-by-model", "contingency",
+)  # fmt: skip
+#: The model that policies act on, and that looks back at the end.
+MODEL = "national-laplace"
+
+
+class Looped(NamedTuple):
+    """A suite lived through."""
+
+    folder: Path
+    model: str
+    lives: tuple[Lives, ...]
+
+
+def players_named(names: Sequence[str]) -> list[Player]:
+    """Policies of the loop by name.
+
+    Raises
+    ------
+    BadInput
+        That names the nearest.
+    """
+    for name in names:
+        if name not in PLAYERS:
+            raise BadInput("policy", f"{name!r} is not known", nearest(name, list(PLAYERS)))
+    return [PLAYERS[name] for name in names]
+
+
+@contextmanager
+def supervised(backend: Backend, jobs: int, limits: Limits) -> Iterator[Ask]:
+    """An `Ask` whose backend works in host processes, if another process can make it; else in this one."""
+    if backend.spec is None:
+        yield plain(backend)
+        return
+    with Supervisor(jobs, limits) as hosts:
+
+        def ask(brief: Brief, keys: Array) -> list[Answers | Failure]:
+            hosts.submit("loop", str(backend.spec), brief, keys)
+            replies: dict[int, Answers | Failure] = {}
+            while len(replies) < len(keys):
+                replies |= {done.position: done.reply for done in hosts.outcomes(timeout=1.0)}
+            return [replies[i] for i in range(len(keys))]
+
+        yield ask
+
+
+def plain(backend: Backend) -> Ask:
+    """An `Ask` of a backend in this process."""
+
+    def ask(brief: Brief, keys: Array) -> list[Answers | Failure]:
+        replies: list[Answers | Failure] = []
+        for i in range(0, len(keys), backend.block):
+            rows = range(i, min(i + backend.block, len(keys)))
+            replies += asked(backend, [one(brief, r) for r in rows], [keys[r] for r in rows], (KeyboardInterrupt,))
+        return replies
+
+    return ask
+
+
+def loop(
+    sources: Any,
+    policies: Sequence[str] = DEFAULT,
+    model: Any = MODEL,
+    *,
+    replicates: int | None = None,
+    quarters: int = 4,
+    least: float = 0.85,
+    store: str | Path | None = None,
+    jobs: int | None = None,
+    limits: Limits | None = None,
+    master: bytes = ids.OPEN_MASTER,
+    say: Say = silent,
+) -> Looped:
+    """Let policies decide a quarter's media, live it, refit and decide again, on every scenario of a suite.
+
+    Parameters
+    ----------
+    sources : suite, scenario, or a list of them; names, paths or values
+    policies : sequence of str
+        Names in :data:`simbench.decide.players.PLAYERS`.
+    model : name, function or Backend
+        What policies with a model act on; it also tells how well effects are identified in the end.
+    replicates : int, optional
+        Worlds a scenario; a suite's own number, else 4.
+    quarters : int
+        Decisions. A panel that leaves less than two years before the first one is made longer.
+    least : float
+        Share of a quarter's budget that has to be spent.
+    store : path, optional
+        Folder for ``decisions.csv``, ``policies.csv`` and ``risk.csv``; ``simbench-loops/<name>`` if not given.
+
+    Returns
+    -------
+    Looped
+
+    Raises
+    ------
+    BadInput
+        For anything that is not known or cannot be; nothing has been done by then.
+    """
+    from simbench.report.loops import write
+
+    players, backend = players_named(policies), backend_named(model)
+    wanted = scenarios_of(sources, replicates)
+    folder = Path(store) if store is not None else Path("simbench-loops") / suite_title(listed(sources))
+    lives = []
+    with supervised(backend, jobs or cores(), limits or Limits()) as ask:
+        for scenario, count in wanted:
+            lives.append(live(
+                scenario, players, ask, replicates=count, quarters=quarters, least=least, master=master, say=say
+            ))  # fmt: skip
+    looped = Looped(folder, backend.name, tuple(lives))
+    write(looped)
+    return looped

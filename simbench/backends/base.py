@@ -129,20 +129,22 @@ def python_backend(
     Backend
     """
 
-    def ask(key: Key, brief: Brief) -> Answers | Failure:
-        try:
-            return checked(brief, author(key, brief))
-        except MemoryError as error:
-            return Failure("memory", str(error) or "out of memory")
-        except Exception as error:
-            return Failure("error", f"{type(error).__name__}: {error}")
-
     def answer(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
         if len(briefs) != len(keys):
             raise BadInput(name, f"{len(briefs)} briefs and {len(keys)} keys", "one key a brief")
-        return [ask(key, brief) for key, brief in zip(keys, briefs, strict=True)]
+        return [called(author, key, brief) for key, brief in zip(keys, briefs, strict=True)]
 
     return Backend(name, version, dict(config or {}), answer, 1, supports, frozenset(tags), frozenset(handles))
+
+
+def called(author: Callable[[Key, Brief], Any], key: Key, brief: Brief) -> Answers | Failure:
+    """The checked reply of an ordinary function; what it raises is a failure of this world."""
+    try:
+        return checked(brief, author(key, brief))
+    except MemoryError as error:
+        return Failure("memory", str(error) or "out of memory")
+    except Exception as error:
+        return Failure("error", f"{type(error).__name__}: {error}")
 
 
 def served(name: str, ask: Callable[[Array, Brief], Sequence[Answers | Failure]]) -> Callable[..., Any]:

@@ -38,7 +38,8 @@ class Contender(NamedTuple):
 def configured(contender: Contender, given: Mapping[str, Any]) -> Backend:
     """The Backend of a contender with the given options, the others at their defaults.
 
-    Its name carries every option that differs from its default, in the contender's own order.
+    Its name carries every option that differs from its default, in the contender's own order. What `make` put into
+    the config itself stays: a backend made of another holds what that one is.
 
     Raises
     ------
@@ -57,7 +58,8 @@ def configured(contender: Contender, given: Mapping[str, Any]) -> Backend:
     }
     changed = [f"{name}={_said(config[name])}" for name, option in known.items() if config[name] != option.default]
     made = contender.make(**config)
-    return made._replace(name=contender.name + (f"[{','.join(changed)}]" if changed else ""), config=config)
+    named = contender.name + (f"[{','.join(changed)}]" if changed else "")
+    return made._replace(name=named, config={**made.config, **config})
 
 
 def read_option(where: str, option: Option, value: Any) -> Any:

@@ -26,6 +26,17 @@ PAIRS = tuple(
 )
 #: The national model with every kind of carry-over and saturation, stacked.
 AVERAGED = ("averaged-hmc", "averaged-laplace")
+#: Rules of thumb, and those that read returns: each of these comes by claims and by a model. docs/policies.md
+PLAIN_RULES = (
+    "status-quo", "equal", "random-feasible", "proportional-to-spend", "brand-60-40", "kol-matrix", "peak-reserve",
+    "contingency", "competitor-matching", "revenue-share", "history-mean", "search-after-tv", "benchmark-alarm",
+)  # fmt: skip
+READING_RULES = (
+    "proportional-to-credit", "proportional-to-returns", "roi-70-30", "tiers-50-30-20", "test-learn-scale",
+    "target-back-solve", "three-plans", "return-falling", "below-target", "cost-pause", "conversions-cut",
+    "return-review", "quarterly-cut",
+)  # fmt: skip
+RULES = (*PLAIN_RULES, *(f"{name}-by-{arm}" for name in READING_RULES for arm in ("claims", "model")))
 #: simbench's own contenders: name -> where its Contender is. Imported on first use.
 NATIVE: dict[str, str] = {
     "numpyro-nuts": "simbench.backends.bayes.pairs:NUMPYRO_NUTS",
@@ -36,6 +47,7 @@ NATIVE: dict[str, str] = {
     "prior-only": "simbench.backends.bayes.pairs:PRIOR_ONLY",
     "spend-share": "simbench.backends.baselines:SPEND_SHARE",
     "seasonal-naive": "simbench.backends.naive:SEASONAL_NAIVE",
+    **{name: f"simbench.decide.contenders:{name.replace('-', '_').upper()}" for name in RULES},
 }
 
 #: Made by the runner from the truth; nobody else may be called so.
@@ -45,6 +57,8 @@ SHARED = (
     "records.py", "ids.py", "blocks.py", "briefs.py", "estimands.py", "transforms.py", "backends/base.py",
     "backends/replies.py", "backends/contender.py",
 )  # fmt: skip
+#: Files that what a rule does depends on besides; the model it believes has an identity of its own, in its config.
+OF_RULES = tuple(f"decide/{name}.py" for name in ("sight", "beliefs", "policies", "plans", "triggers", "contenders"))
 
 LABEL = r"[A-Za-z0-9._-]+"
 FORM = re.compile(rf"(?P<who>.*?)(?:\[(?P<options>[^\[\]]*)\])?(?:@(?P<label>{LABEL}))?", re.DOTALL)
@@ -107,7 +121,8 @@ def find(who: str) -> Found:
     """
     if who in NATIVE:
         module, _, attribute = NATIVE[who].partition(":")
-        return Found(getattr(importlib.import_module(module), attribute), "simbench", native_code(), who)
+        code = rules_code() if who in RULES else native_code()
+        return Found(getattr(importlib.import_module(module), attribute), "simbench", code, who)
     place = PLACE.fullmatch(who)
     if place is not None:
         file = Path(place["file"]).expanduser().absolute()
@@ -276,8 +291,17 @@ def shared_code() -> str:
 
 def native_code() -> str:
     """Digest of the code simbench's own answers can depend on: the shared files and all backends."""
-    folder = Path(__file__).parent
-    return _files_digest((*SHARED, *sorted(f"backends/{file.relative_to(folder)}" for file in folder.rglob("*.py"))))
+    return _files_digest((*SHARED, *_files_of("backends")))
+
+
+def rules_code() -> str:
+    """Digest of the code that rules of thumb can depend on: the shared files, those of rules, and limits."""
+    return _files_digest((*SHARED, *OF_RULES, *_files_of("optimum")))
+
+
+def _files_of(room: str) -> list[str]:
+    folder = Path(__file__).parent.parent
+    return sorted(str(file.relative_to(folder)) for file in (folder / room).rglob("*.py"))
 
 
 @lru_cache

@@ -109,9 +109,12 @@ class Slot:
 
 
 def company(spec: str) -> str:
-    """Whom a host may serve: all of simbench's own, or one foreigner, who may change its process."""
-    who = split(spec)[0]
-    return "" if who in NATIVE else spec
+    """Whom a host may serve: all of simbench's own, or one foreigner, who may change its process.
+
+    A rule that believes a foreigner's model (its option `on`) is one.
+    """
+    who, options, _ = split(spec)
+    return "" if {who, options.get("on", who)} <= set(NATIVE) else spec
 
 
 class Supervisor:

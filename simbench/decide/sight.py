@@ -1,0 +1,236 @@
+"""What a rule of thumb may look at, and the few ways in which rules move money.
+
+Rules see one world at a time, in NumPy. They think in channels; a problem's units may be channels or channels by
+geo, so that amounts go back to units in proportion to the status quo. Whatever cannot be told from odd data (nothing
+spent, no number) leaves money where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simbench import optimum
+from simbench.briefs import stack
+from simbench.optimum import constraints_of
+from simbench.records import Answers, Brief, Problem
+
+Array = Any
+YEAR, QUARTER = 52, 13
+
+
+class Sight(NamedTuple):
+    """What a rule may look at: one world, one choice."""
+
+    brief: Brief
+    problem: Problem  #: the choice: units, status quo, limits
+    returns: Array  #: [C] money back per money spent that the rule believes
+    weekly: Array  #: [T, C] the same by week of the panel; NaN where nothing was spent or is reported
+    answers: Answers | None  #: of the model whose returns these are; None: platforms' claims
+    generator: np.random.Generator
+    reserve: float = 0.0  #: money kept back earlier that may be spent now (closed loop)
+    epoch: int = 0  #: how many decisions were made before this one (closed loop)
+
+
+#: A rule: amounts [U] from a sight; limits are applied by the caller (`optimum.project`). Further parameters have
+#: defaults, and a meaning where they are annotated.
+Rule = Callable[..., Array]
+
+
+class Policy(NamedTuple):
+    """A rule under its name."""
+
+    name: str
+    rule: Rule
+    arms: bool  #: it reads returns, so that it comes in two arms: by claims and by a model
+    about: str  #: one line: what it does
+
+
+# --- the units of a problem
+
+
+def owners(problem: Problem) -> tuple[Array, Array]:
+    """Channel [U] and geo [U] of each unit; -1 where a unit has several, or none."""
+    place = np.nonzero(np.asarray(problem.unit) >= 0)
+    unit, found = np.asarray(problem.unit)[place], []
+    for axis in (3, 2):
+        low = np.full(len(problem.status_quo), np.iinfo(int).max)
+        high = np.full(len(problem.status_quo), -1)
+        np.minimum.at(low, unit, place[axis])
+        np.maximum.at(high, unit, place[axis])
+        found.append(np.where(low == high, high, -1))
+    return found[0], found[1]
+
+
+def channels_of(sight: Sight) -> int:
+    """How many channels there are."""
+    return int(np.shape(sight.brief.panel.spend)[2])
+
+
+def by_unit(sight: Sight, numbers: Array, other: float = 0.0) -> Array:
+    """Numbers of channels [C] as numbers of their units [U]; `other` for units of no one channel."""
+    channel, _ = owners(sight.problem)
+    return np.where(channel >= 0, np.asarray(numbers, dtype=float)[channel], other)
+
+
+def held(sight: Sight) -> Array:
+    """Money of the status quo by channel [C], and NaN for channels that are not up for decision."""
+    channel, _ = owners(sight.problem)
+    money = np.full(channels_of(sight), np.nan)
+    for c in np.unique(channel[channel >= 0]):
+        money[c] = status_quo(sight)[channel == c].sum()
+    return money
+
+
+def over_units(sight: Sight, money: Array) -> Array:
+    """Money by channel [C] over the units [U] of each, in proportion to the status quo.
+
+    Equally where nothing is spent on a channel; units of no one channel stay where they are.
+    """
+    channel, _ = owners(sight.problem)
+    amounts = status_quo(sight)
+    for c in np.unique(channel[channel >= 0]):
+        own = channel == c
+        amounts[own] = money[c] * portions(amounts[own])
+    return amounts
+
+
+def portions(weights: Array) -> Array:
+    """Weights as shares of their sum; equal ones where they sum to nothing."""
+    total = weights.sum()
+    return weights / total if total > 0 else np.full(len(weights), 1.0 / max(len(weights), 1))
+
+
+# --- what was seen
+
+
+def spend_of(brief: Brief) -> Array:
+    """Money spent [n, C] in the n weeks that were seen, over all geos."""
+    return np.asarray(brief.panel.spend, dtype=float)[: int(brief.panel.origin)].sum(axis=1)
+
+
+def kpi_of(brief: Brief) -> Array:
+    """KPI [n] of the weeks that were seen, over all geos; NaN where none was recorded."""
+    weeks = int(brief.panel.origin)
+    kpi = np.asarray(brief.panel.kpi, dtype=float)[:weeks].sum(axis=1)
+    return np.where(np.asarray(brief.panel.mask)[:weeks] > 0, kpi, np.nan)
+
+
+def mean_of(numbers: Array) -> float:
+    """Mean of what is a number; NaN where nothing is."""
+    finite = numbers[np.isfinite(numbers)]
+    return float(finite.mean()) if len(finite) else np.nan
+
+
+def horizon(sight: Sight) -> int:
+    """Weeks that are decided on."""
+    return int(np.shape(sight.problem.unit)[1])
+
+
+def known(numbers: Array) -> Array:
+    """Numbers as they are; what is none counts as 0."""
+    return np.nan_to_num(np.asarray(numbers, dtype=float), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def believed(sight: Sight) -> Array:
+    """Returns [C] that money may follow: what is no number, or a loss, counts as nothing."""
+    return np.maximum(known(sight.returns), 0.0)
+
+
+def mean_return(sight: Sight) -> float:
+    """Money back per money spent over all channels of the choice, as the status quo spends it; NaN without spend."""
+    money = known(held(sight))
+    return float((money * known(sight.returns)).sum() / money.sum()) if money.sum() > 0 else np.nan
+
+
+def recent(sight: Sight, weeks: int) -> Array:
+    """Returns [n, C] of the last weeks, up to `weeks` of them, that end with the last one that anybody reported."""
+    end = last_report(sight)
+    return np.asarray(sight.weekly, dtype=float)[max(end - weeks, 0) : end]
+
+
+def last_report(sight: Sight) -> int:
+    """How many weeks there are until nobody reports any more."""
+    reported = np.flatnonzero(np.isfinite(sight.weekly).any(axis=1))
+    return int(reported[-1]) + 1 if len(reported) else 0
+
+
+# --- ways to move money
+
+
+def status_quo(sight: Sight) -> Array:
+    """The amounts [U] as they are, in an array of one's own."""
+    return np.array(sight.problem.status_quo, dtype=float)
+
+
+def scaled(sight: Sight, factor: float) -> Array:
+    """The status quo, all of it times a factor; left as it is where the factor is no number, or below 0."""
+    return status_quo(sight) * (factor if np.isfinite(factor) and factor >= 0 else 1.0)
+
+
+def shared(sight: Sight, weights: Array) -> Array:
+    """The money of the status quo in proportion to weights [C]; left as it is where no weight is above 0."""
+    money = held(sight)
+    usable = np.isfinite(money) & np.isfinite(weights) & (np.asarray(weights) > 0)
+    if not usable.any():
+        return status_quo(sight)
+    share = np.where(usable, weights, 0.0) / np.max(weights, where=usable, initial=0.0)  # no sum of them overflows
+    return over_units(sight, np.nansum(money) * portions(share))
+
+
+def potted(sight: Sight, pot: Array, shares: Array) -> Array:
+    """The money of some units cut into pots, each pot spread over its units as the status quo spreads it.
+
+    Parameters
+    ----------
+    pot : array [U] of int
+        The pot of each unit; -1: the unit keeps what it has.
+    shares : array
+        One a pot; those of pots without units go to the others in proportion.
+
+    Returns
+    -------
+    array [U]
+        The status quo where fewer than two pots have units.
+    """
+    amounts = status_quo(sight)
+    filled = [k for k in range(len(shares)) if (pot == k).any()]
+    if len(filled) < 2:
+        return amounts
+    money, share = amounts[pot >= 0].sum(), portions(np.asarray(shares, dtype=float)[filled])
+    for k, part in zip(filled, share, strict=True):
+        amounts[pot == k] = money * part * portions(amounts[pot == k])
+    return amounts
+
+
+def moved(sight: Sight, cut: Array) -> Array:
+    """A share [C] taken from some channels, and given to the others by believed return x status quo.
+
+    Money stays where it is if nobody is left to take it.
+    """
+    share = np.clip(by_unit(sight, known(cut)), 0.0, 1.0)
+    amounts = status_quo(sight)
+    takers = np.where(share > 0, 0.0, amounts * by_unit(sight, believed(sight)))
+    if not takers.sum() > 0:
+        return amounts
+    return amounts * (1.0 - share) + (amounts * share).sum() * portions(takers)
+
+
+def allowed(problem: Problem, amounts: Array) -> Array:
+    """The amounts [U] that come closest within the limits of a choice.
+
+    They are first brought to the nearest total in proportion, so that a rule for the total changes no split where the
+    total is fixed, and then moved as little as boxes and groups ask for (`optimum.project`).
+    """
+    low, high = np.asarray(problem.budget, dtype=float)
+    total = amounts.sum()
+    wanted = amounts * (np.clip(total, low, high) / total) if total > 0 else amounts
+    return np.asarray(optimum.project(wanted[None], constraints_of(stack([problem])))[0])
+
+
+def thirds(sizes: Array) -> Array:
+    """The third that each of some sizes is in: 0 the small, 1 the middle, 2 the large; equal sizes are together."""
+    smaller = (sizes[None] < sizes[:, None]).sum(axis=1)
+    return 3 * smaller // max(len(sizes), 1)

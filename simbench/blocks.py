@@ -53,7 +53,7 @@ def in_float32(program: Callable[..., Any], *arguments: Any) -> Any:
 CALLS: dict[str, Callable[..., Any]] = {"float64": in_float64, "float32": in_float32}
 
 
-def take(batch: Any, rows: Sequence[int]) -> Any:
+def take(batch: Any, rows: Sequence[int] | np.ndarray) -> Any:
     """Some worlds of a batched record, in the order of `rows`."""
     picked = np.asarray(rows, dtype=int)
     return jax.tree.map(lambda x: np.asarray(x)[picked], batch)

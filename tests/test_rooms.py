@@ -17,8 +17,8 @@ PACKAGE = ROOT / "simbench"
 WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "tables", "blocks"}
 BACKENDS = {"records", "ids", "transforms", "estimands", "briefs", "blocks", "protocol"}
 DECIDE = {
-    "records", "ids", "optimum", "briefs", "backends.base", "backends.contender", "backends.registry", "world.base",
-    "world.truth",
+    "records", "ids", "optimum", "briefs", "blocks", "backends.base", "backends.contender", "backends.registry",
+    "world.base", "world.truth", "world.living", "world.scenario",
 }  # fmt: skip
 PARTS = {"errors", "codec", "protocol", *WORLD, "world", "backends", "decide", "score", "run", "report", "lock"}
 

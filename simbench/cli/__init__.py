@@ -46,6 +46,7 @@ def main() -> None:
 
 
 for _verb in (
-    list_, show, draw, check, run, loop, score, report, compare, inspect, task, validate, demo, new, schema, lock, doctor,
+    list_, show, draw, check, run, loop, score, report, compare, inspect, task, validate, demo, new, schema, lock,
+    doctor,
 ):  # fmt: skip
     main.add_command(_verb)

@@ -11,12 +11,12 @@ import click
 from simbench.cli.common import FAILURES, PASS, counted, emit, example, json_option, page, table
 
 LEGEND = """
-regret     missed of what each quarter's best plan earns, summed; % of the usual spend
-vs {other:<9}regret more than that of {other}, same worlds
-oracle     realised profit beside the re-optimising oracle's on the same noise; % of spend
-moved      money moved a quarter; kept: money never spent; %
-error      of last year's contributions as {model} tells them, before > after
-width      of its 90% intervals, both as shares of what media brought in truth"""
+regret     what each quarter's choice missed of its best plan, summed; % of the usual spend
+{other}  more regret than that policy in the same worlds
+oracle     realised profit beside that of the re-optimising oracle, same noise; % of the usual spend
+moved      money moved a quarter; kept: money never spent; both in %
+error      of what channels brought last year, as {model} tells it after the last quarter
+width      of its 90% intervals; both as shares of what all media brought"""
 #: A model that fails in more than this share of decisions is no model to act on.
 ALLOWED_FAILURES = 0.05
 
@@ -88,8 +88,8 @@ def show(found: Any, model: str) -> None:
         return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
     def interval(row: Any, column: str) -> str:
-        ends = "" if math.isnan(row[f"{column} low"]) else f" [{row[f'{column} low']:.1f}, {row[f'{column} high']:.1f}]"
-        return number(row[column]) + ends
+        ends = row[f"{column} low"], row[f"{column} high"]
+        return number(row[column]) + ("" if math.isnan(ends[0]) else f" [{ends[0]:.2g}, {ends[1]:.2g}]")
 
     for name, rows in found.groupby("scenario", sort=False):
         other = rows.against.iloc[0]
@@ -97,13 +97,13 @@ def show(found: Any, model: str) -> None:
         body = [
             (
                 row.policy, interval(row, "regret"), interval(row, "difference"), number(row["against oracle"]),
-                number(row["money moved"]), number(row["money kept"]),
-                f"{number(row['error before'], 2)} > {number(row['error after'], 2)}",
-                f"{number(row['width before'], 2)} > {number(row['width after'], 2)}",
+                number(row["money moved"]), number(row["money kept"]), number(row["error after"], 2),
+                number(row["width after"], 2),
             )
             for _, row in rows.iterrows()
         ]  # fmt: skip
         console.print(f"{name}, {int(rows.worlds.max())} worlds")
         console.print(table(head, body, right=head[1:]))
-        console.print("")
-    console.print(LEGEND.strip("\n").format(other=found.against.iloc[0], model=model))
+        before = (number(rows[f"{column} before"].iloc[0], 2) for column in ("error", "width"))
+        console.print("before the first decision: error {}, width {}\n".format(*before))
+    console.print(LEGEND.strip("\n").format(other=f"vs {found.against.iloc[0]}", model=model))

@@ -15,7 +15,8 @@ import numpy as np
 from simbench import ids
 from simbench.blocks import take
 from simbench.briefs import stack
-from simbench.decide.players import QUARTER, Choice, Moment, Player, feasible
+from simbench.decide.players import Choice, Moment, Player, feasible
+from simbench.decide.sight import QUARTER
 from simbench.errors import BadInput
 from simbench.records import Answers, Brief, Failure, Labels, Problem
 from simbench.world import living
@@ -181,32 +182,43 @@ def quarter_of(
     lanes: living.Living, problem: Problem, players: Sequence[Player], asked: Asked | None, rows: Array, reserve: Array
 ) -> Decided:
     """What every player does with a quarter, and what it is worth."""
-    brief, (book, best, bound) = living.shown(lanes, problem), living.best_of(lanes, problem)
-    with_model = [k for k, player in enumerate(players) if player.model]
-    count, numbers = rows.shape[1], [lanes.replicates[i] for i in rows[0]]
-    answers: Answers | None = None
-    lost = np.zeros(0, bool)
-    if with_model and asked is not None:
-        answers, lost = asked.of(brief, rows[with_model].ravel(), numbers * len(with_model), lanes.quarter)
-    choices, failed = [], np.zeros(rows.shape, bool)
-    for k, player in enumerate(players):
-        own, told = rows[k], None
-        if player.model:
-            part = slice(with_model.index(k) * count, (with_model.index(k) + 1) * count)
-            failed[k] = lost[part]
-            told = None if answers is None else take(answers, np.arange(part.start, part.stop))
-        streams = tuple(
-            ids.stream_bytes(lanes.master, family(lanes.scenario), r, f"loop:{player.name}:{lanes.quarter}")
-            for r in numbers
-        )
-        moment = Moment(take(brief, own), take(problem, own), told, streams, reserve[own], lanes.quarter, best[own])
-        choices.append(kept_where(failed[k], moment, player))
+    brief, (book, best, limit) = living.shown(lanes, problem), living.best_of(lanes, problem)
+    root, numbers = family(lanes.scenario), [lanes.replicates[i] for i in rows[0]]
+    told = told_to(players, asked, brief, rows, numbers, lanes.quarter)
+    failed, choices = np.stack([lost for _, lost in told]), []
+    for player, own, (answers, lost) in zip(players, rows, told, strict=True):
+        name = f"loop:{player.name}:{lanes.quarter}"
+        streams = tuple(ids.stream_bytes(lanes.master, root, r, name) for r in numbers)
+        moment = Moment(take(brief, own), take(problem, own), answers, streams, reserve[own], lanes.quarter, best[own])
+        choices.append(kept_where(lost, moment, player))
     chosen = Choice(*(np.stack(part) for part in zip(*choices, strict=True)))
-    verdict = living.judged(book, problem, best, bound, chosen.amounts.reshape(rows.size, -1))
+    verdict = living.judged(book, problem, best, limit, chosen.amounts.reshape(rows.size, -1))
     beyond = verdict.value - verdict.bound > BEYOND * problem.status_quo.sum(axis=-1)
     if beyond.any():
         raise RuntimeError(f"{lanes.scenario.name}: a choice of quarter {lanes.quarter + 1} exceeds the proven bound")
-    return Decided(lanes.weeks, problem, *chosen, *(x.reshape(rows.shape) for x in verdict), reserve.reshape(rows.shape), failed)
+    optimum, bound, value = (x.reshape(rows.shape) for x in verdict)
+    return Decided(
+        lanes.weeks, problem, chosen.amounts, chosen.returns, chosen.promise, optimum, bound, value,
+        reserve.reshape(rows.shape), failed,
+    )  # fmt: skip
+
+
+def told_to(
+    players: Sequence[Player], asked: Asked | None, brief: Brief, rows: Array, replicates: Sequence[int], quarter: int
+) -> list[tuple[Answers | None, Array]]:
+    """What the model tells each player [R, D, ...], and in which replicates it failed [R]: one call for all."""
+    nothing, acting = np.zeros(rows.shape[1], bool), [k for k, player in enumerate(players) if player.model]
+    if asked is None or not acting:
+        return [(None, nothing)] * len(players)
+    answers, failed = asked.of(brief, rows[acting].ravel(), list(replicates) * len(acting), quarter)
+
+    def of(k: int) -> tuple[Answers | None, Array]:
+        if k not in acting:
+            return None, nothing
+        part = np.arange(rows.shape[1]) + acting.index(k) * rows.shape[1]
+        return None if answers is None else take(answers, part), failed[part]
+
+    return [of(k) for k in range(len(players))]
 
 
 def kept_where(failed: Array, moment: Moment, player: Player) -> Choice:

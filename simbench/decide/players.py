@@ -15,16 +15,18 @@ from simbench import ids, optimum
 from simbench.briefs import one
 from simbench.decide.allocate import common, promised
 from simbench.decide.beliefs import by_claims, by_model
-from simbench.decide.policies import POLICIES, Rule, Sight
+from simbench.decide.policies import POLICIES
+from simbench.decide.sight import QUARTER, Rule, Sight
 from simbench.optimum import constraints_of
 from simbench.records import Answers, Brief, Problem
 
 Array = Any
-QUARTER = 13  #: weeks
 #: Share of a quarter's money that a planned test moves.
 TESTED = 0.05
 #: What a quarter is worth to the bandit a quarter later.
 DISCOUNT = 0.9
+#: Sales of a quarter are never known better than to this share; rounds in which mean and noise settle.
+NOISE, ROUNDS = 1e-3, 10
 
 
 class Moment(NamedTuple):
@@ -88,7 +90,8 @@ def thompson(moment: Moment) -> Choice:
     Source: Thompson, On the likelihood that one unknown probability exceeds another, 1933.
     """
     assert moment.answers is not None
-    draws = len(moment.answers.response[0][0])
+    response: Any = moment.answers.response
+    draws = len(response[0][0])
     picked = np.array([int(ids.generator(stream).integers(draws)) for stream in moment.streams])
     alone = one_draw(moment.answers, picked)
     amounts = common(moment.brief, alone, 0)
@@ -105,6 +108,7 @@ def one_draw(answers: Answers, picked: Array) -> Answers:
 
 def greedy_with_test(moment: Moment) -> Choice:
     """Greedy, but for a planned test: 5% of the money goes to one channel after the other, then is taken from it."""
+    assert moment.answers is not None
     chosen = greedy(moment)
     channels, total = chosen.amounts.shape[1], chosen.amounts.sum(axis=1, keepdims=True)
     tested, sign = moment.quarter % channels, 1.0 if (moment.quarter // channels) % 2 == 0 else -1.0
@@ -134,38 +138,47 @@ def bandit(moment: Moment) -> Choice:
     limits = constraints_of(problem)
     # a straight line a channel: the two ends of its box say it all
     levels = np.stack([problem.lower, problem.upper], axis=-1)
-    levels[..., 1] = np.maximum(levels[..., 1], levels[..., 0] + 1e-9 * np.maximum(problem.status_quo.sum(axis=-1)[:, None], 1.0))
+    levels[..., 1] = np.maximum(
+        levels[..., 1], levels[..., 0] + 1e-9 * np.maximum(problem.status_quo.sum(axis=-1)[:, None], 1.0)
+    )
     value = worth[..., None] * levels
     amounts = feasible(moment, np.asarray(optimum.allocate(levels, value + levels, None, 1.0, limits)))
     return Choice(amounts, drawn, np.full(len(drawn), np.nan))
 
 
 def returns_drawn(brief: Brief, stream: bytes) -> Array:
-    """One draw of the channels' returns [C], money for money, from quarters of one panel."""
+    """One draw of the channels' returns [C], money for money, from the quarters of one panel."""
     panel, context = brief.panel, brief.context
-    weeks = int(panel.origin)
-    quarters = weeks // QUARTER
-    recorded = np.where(panel.mask[:weeks] > 0, 1.0, np.nan)[:, None]
-    kpi = panel.kpi[:weeks].sum(axis=-1)[:, None] * recorded * float(context.unit_value)
-    spend = panel.spend[:weeks].sum(axis=1)
-    last = slice(weeks - QUARTER * quarters, weeks)
-    sales = np.nanmean(kpi[last].reshape(quarters, QUARTER, -1), axis=1)[:, 0] * QUARTER
-    money = spend[last].reshape(quarters, QUARTER, -1).sum(axis=1)
+    quarters = int(panel.origin) // QUARTER
+    last = slice(int(panel.origin) - QUARTER * quarters, int(panel.origin))
+
+    def summed(weekly: Array) -> Array:  # [T, ...] -> [quarters, ...]
+        return weekly[last].reshape(quarters, QUARTER, *weekly.shape[1:]).sum(axis=1)
+
+    recorded = summed(np.asarray(panel.mask, float))
+    sales = summed(panel.kpi.sum(axis=-1) * panel.mask) * float(context.unit_value)
+    sales, money = sales / np.maximum(recorded, 1.0) * QUARTER, summed(np.asarray(panel.spend, float).sum(axis=1))
     more, brought = money[4:] - money[:-4], sales[4:] - sales[:-4]
-    there = np.isfinite(brought)
-    prior, doubt = np.asarray(context.prior_roas_mean, float), np.maximum(np.asarray(context.prior_roas_sd, float), 1e-3)
+    there = (recorded[4:] > 0) & (recorded[:-4] > 0)
+    prior, doubt = (
+        np.asarray(context.prior_roas_mean, float),
+        np.maximum(np.asarray(context.prior_roas_sd, float), 1e-3),
+    )
     generator = ids.generator(stream)
     if not there.any():
         return prior + doubt * generator.standard_normal(len(prior))
     weight = DISCOUNT ** np.arange(len(brought))[::-1] * there
-    brought = np.where(there, brought, 0.0)
-    level = (weight * (brought - more @ prior)).sum() / weight.sum()  # growth that has nothing to do with media
-    rest = brought - more @ prior - level
-    variance = max((weight * rest**2).sum() / weight.sum(), 1e-12 * float((sales[np.isfinite(sales)] ** 2).mean()), 1e-300)
-    precision = (more * weight[:, None]).T @ more / variance + np.diag(doubt**-2.0)
-    mean = prior + np.linalg.solve(precision, (more * weight[:, None]).T @ rest / variance)
-    factor = np.linalg.cholesky(precision)
-    return mean + np.linalg.solve(factor.T, generator.standard_normal(len(prior)))
+    weight = weight / weight.sum()
+    level = weight @ (brought - more @ prior)  # growth that has nothing to do with media
+    least, mean = NOISE**2 * sales.mean() ** 2, prior
+    for _ in range(ROUNDS):
+        variance = max(weight @ (brought - level - more @ mean) ** 2, least) / there.sum()
+        precision = (more * weight[:, None]).T @ more / variance + np.diag(doubt**-2.0)
+        mean = prior + np.linalg.solve(
+            precision, (more * weight[:, None]).T @ (brought - level - more @ prior) / variance
+        )
+        level = weight @ (brought - more @ mean)
+    return mean + np.linalg.solve(np.linalg.cholesky(precision).T, generator.standard_normal(len(prior)))
 
 
 def oracle(moment: Moment) -> Choice:

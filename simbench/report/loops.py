@@ -32,7 +32,7 @@ def regret(lives: Lives) -> Array:
 
 
 def against(lives: Lives, name: str) -> Array:
-    """Realised profit more than another policy's on the same noise, per cent of the usual spend; NaN if it does not play."""
+    """Realised profit more than another's on the same noise, per cent of the usual spend; NaN without it."""
     if name not in lives.policies:
         return np.full(lives.profit.shape, np.nan)
     return 100.0 * (lives.profit - lives.profit[lives.policies.index(name)]) / lives.usual
@@ -86,7 +86,7 @@ COLUMNS = {
 
 
 def by_world(lives: Sequence[Lives], number: Any) -> dict[str, Array]:
-    """Of each policy, the mean over scenarios of a number, one a replicate: scenarios share replicates as families do."""
+    """Of each policy, the mean over scenarios of a number, one a replicate: its worlds go together in all of them."""
     replicates = sorted({r for one in lives for r in one.replicates})
     found: dict[str, Array] = {}
     for k, policy in enumerate(lives[0].policies):

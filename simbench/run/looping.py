@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +26,8 @@ Array = Any
 #: Who plays where nobody is named: the extremes, those who act on a model, and rules of thumb.
 DEFAULT = (
     "oracle", "status-quo", "equal", "greedy", "thompson", "greedy-with-test", "test-learn-scale-by-model", "bandit",
-    "proportional-to-returns-by-claims", "roi-drop-by-claims", "roi-drop-by-model", "quarterly-cut-by-claims",
-    "quarterly-cut-by-model", "contingency",
+    "proportional-to-returns-by-claims", "return-falling-by-claims", "return-falling-by-model",
+    "quarterly-cut-by-claims", "quarterly-cut-by-model", "contingency",
 )  # fmt: skip
 #: The model that policies act on, and that looks back at the end.
 MODEL = "national-laplace"

@@ -1,0 +1,299 @@
+"""The closed loop: decide, live, look again."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import worlds
+
+from simbench.briefs import one
+from simbench.decide.loop import loop
+from simbench.decide.players import DISCOUNT, PLAYERS, Choice, Player, feasible, one_draw, returns_drawn
+from simbench.errors import BadInput
+from simbench.records import Answers, Failure
+from simbench.report import loops
+from simbench.run.looping import DEFAULT, plain, players_named
+from simbench.world.scenario import read_scenario
+
+QUARTERS, REPLICATES = 3, 2
+
+
+def believes(brief, draws: int = 8) -> Answers:
+    """A model of square roots: later channels are worth more; what a draw gives one, it takes from the next."""
+    problem, channels = brief.questions.problems[0], brief.panel.spend.shape[-1]
+    factor = 1.0 + np.linspace(-0.4, 0.4, draws)[:, None] * (-1.0) ** np.arange(channels)
+    worth = (1.0 + np.arange(channels)) * 40.0
+    spend = np.asarray(brief.panel.spend).sum(axis=(0, 1))
+    last = np.asarray(brief.panel.spend)[int(brief.questions.windows[-1][0]) :].sum(axis=(0, 1))
+    roots = worth[:, None] * np.sqrt(np.asarray(problem.levels))
+    told = np.stack([worth * np.sqrt(spend), worth * np.sqrt(last)])
+    curve = (worth * np.sqrt(spend))[:, None] * np.sqrt(np.asarray(brief.questions.multipliers))
+    return Answers(
+        contribution=factor[:, None] * told, curve=factor[..., None] * curve, response=(factor[..., None] * roots,)
+    )
+
+
+class Model:
+    """An `Ask` that remembers what it was asked."""
+
+    def __init__(self, fails=lambda call, lane: False):
+        self.fails, self.briefs, self.keys = fails, [], []
+
+    def __call__(self, brief, keys):
+        self.briefs.append(brief)
+        self.keys.append(keys)
+        call = len(self.briefs)
+        return [Failure("error", "no") if self.fails(call, i) else believes(one(brief, i)) for i in range(len(keys))]
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory):
+    return read_scenario(worlds.written(tmp_path_factory.mktemp("loop"), worlds.plain()))
+
+
+NAMES = (
+    "oracle", "status-quo", "greedy", "thompson", "greedy-with-test", "bandit", "contingency", "quarterly-cut-by-model",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def played(scenario):
+    model = Model()
+    return loop(scenario, players_named(NAMES), model, replicates=REPLICATES, quarters=QUARTERS), model
+
+
+def test_the_oracle_has_no_regret_and_nobody_has_less(played):
+    lives, _ = played
+    usual = lives.decided[0].problem.status_quo.sum(axis=-1).reshape(lives.profit.shape)
+    assert np.abs(lives.regret[:, NAMES.index("oracle")]).max() <= 1e-9 * usual.max()
+    assert lives.regret.min() >= -1e-6 * usual.max(), "no plan has negative regret beyond the gap"
+    for made in lives.decided:
+        assert (made.bound - made.optimum <= 1e-5 * usual).all(), "separable worlds are certified"
+
+
+def test_amounts_can_be_spent_and_no_money_is_lost_or_made(played):
+    """Spent, kept and budgets add up, quarter by quarter."""
+    lives, _ = played
+    reserve = np.zeros(lives.profit.shape)
+    for made in lives.decided:
+        problem, shape = made.problem, lives.profit.shape
+        spent, usual = made.amounts.sum(axis=-1), problem.status_quo.sum(axis=-1).reshape(shape)
+        np.testing.assert_allclose(made.reserve, reserve, atol=1e-6 * usual.max())
+        np.testing.assert_allclose(problem.budget.reshape(*shape, 2)[..., 1], usual + reserve, rtol=1e-9)
+        assert (spent <= usual + reserve + 1e-6 * usual).all() and (spent >= 0.85 * usual * (1 - 1e-9)).all()
+        flat = made.amounts.reshape(-1, made.amounts.shape[-1])
+        assert (flat >= problem.lower - 1e-9).all() and (flat <= problem.upper * (1 + 1e-9)).all()
+        reserve = reserve + usual - spent
+    kept = NAMES.index("contingency")
+    assert lives.decided[1].reserve[kept].max() > 0, "a contingency keeps money while sales hold"
+
+
+def test_the_model_is_asked_about_every_life_and_sees_its_own_spend(played):
+    """Once a quarter about all lives with a model, and in the end about all; a life's panel is what it spent."""
+    lives, model = played
+    acting = [k for k, name in enumerate(NAMES) if PLAYERS[name].model]
+    assert [len(keys) for keys in model.keys] == [
+        REPLICATES,
+        *[len(acting) * REPLICATES] * QUARTERS,
+        len(NAMES) * REPLICATES,
+    ]
+    last = model.briefs[-1]
+    for quarter, made in enumerate(lives.decided):
+        weeks = slice(made.week, made.week + 13)
+        seen = np.asarray(last.panel.spend)[:, weeks].sum(axis=(1, 2)).reshape(made.amounts.shape)
+        np.testing.assert_allclose(seen, made.amounts, rtol=1e-9, err_msg=f"quarter {quarter + 1}")
+    shapes = {str(jax.tree.map(lambda x: np.shape(x)[1:], brief)) for brief in model.briefs}
+    assert len(shapes) == 1, "one compiled program serves all quarters"
+
+
+def test_replicates_share_keys_whoever_decides(played):
+    """Lives of a replicate are paired; quarters and replicates have keys of their own."""
+    _, model = played
+    for keys in model.keys[1:-1]:
+        by_life = keys.reshape(-1, REPLICATES, 2)
+        assert (by_life == by_life[0]).all()
+    assert len({tuple(key) for keys in model.keys for key in keys}) == REPLICATES * (QUARTERS + 1)
+
+
+def test_a_model_that_fails_keeps_the_usual_plan_and_is_counted(scenario):
+    greedy = players_named(["greedy"])
+    lives = loop(scenario, greedy, Model(lambda call, lane: call == 3 and lane == 1), replicates=2, quarters=2)
+    assert [made.failed.tolist() for made in lives.decided] == [[[False, False]], [[False, True]]]
+    made = lives.decided[1]
+    np.testing.assert_allclose(made.amounts[0, 1], made.problem.status_quo[1])
+    assert np.abs(made.amounts[0, 0] - made.problem.status_quo[0]).max() > 1
+    trail = loops.decisions([lives])
+    assert (trail.status != "decided").sum() == 2  # channels of that one decision
+    lost = loop(scenario, greedy, Model(lambda call, lane: True), replicates=1, quarters=2)
+    assert lost.decided[0].failed.all() and np.isnan(lost.after.error).all()
+    np.testing.assert_allclose(lost.decided[0].amounts[0], lost.decided[0].problem.status_quo)
+
+
+def test_same_amounts_are_the_same_life(scenario):
+    """Two policies that do the same earn the same, to the last bit of noise."""
+    twin = PLAYERS["status-quo"]._replace(name="twin")
+    lives = loop(scenario, [PLAYERS["status-quo"], twin], None, replicates=2, quarters=2)
+    np.testing.assert_array_equal(lives.profit[0], lives.profit[1])
+    np.testing.assert_array_equal(lives.regret[:, 0], lives.regret[:, 1])
+
+
+def test_nobody_sees_what_is_to_come(scenario):
+    """Whoever decides is shown the weeks that were lived, each once for all, and none to come."""
+    seen: list = []
+
+    def spy(moment):
+        seen.append(moment)
+        amounts = feasible(moment, moment.problem.status_quo * (0.9 + 0.1 * (len(seen) % 2)))
+        return Choice(amounts, np.full((1, 2), np.nan), np.full(1, np.nan))
+
+    loop(scenario, [Player("spy", spy, False, "")], None, replicates=1, quarters=3)
+    for quarter, moment in enumerate(seen):
+        weeks = int(moment.brief.panel.origin[0])
+        assert weeks == 104 + 13 * quarter and moment.quarter == quarter
+        assert not moment.brief.panel.kpi[:, weeks:].any() and not moment.brief.panel.spend[:, weeks:].any()
+    later, earlier = seen[2].brief.panel, seen[1].brief.panel
+    np.testing.assert_array_equal(later.kpi[:, :117], earlier.kpi[:, :117])
+
+
+# --- players
+
+
+def test_thompson_acts_on_one_draw_and_is_greedy_without_doubt(played, scenario):
+    lives, _ = played
+    greedy, thompson = (lives.decided[0].amounts[NAMES.index(name)] for name in ("greedy", "thompson"))
+    assert np.abs(greedy - thompson).max() > 1e-3 * greedy.max(), "a factor on all curves changes the total"
+
+    def certain(brief, keys):
+        return [one_draw_of(believes(one(brief, i))) for i in range(len(keys))]
+
+    sure = loop(scenario, players_named(["greedy", "thompson"]), certain, replicates=1, quarters=1)
+    np.testing.assert_allclose(*sure.decided[0].amounts)
+
+
+def one_draw_of(answers: Answers) -> Answers:
+    return jax.tree.map(lambda x: np.repeat(x[3:4], 8, axis=0), answers)
+
+
+def test_a_draw_is_that_draw():
+    answers = Answers(contribution=np.arange(24.0).reshape(2, 4, 3))
+    np.testing.assert_array_equal(one_draw(answers, np.array([1, 3])).contribution, [[[3, 4, 5]], [[21, 22, 23]]])
+
+
+def test_a_planned_test_moves_a_twentieth_of_the_money(played):
+    """To one channel after the other; the total stays."""
+    lives, _ = played
+    for quarter in range(2):
+        made = lives.decided[quarter]
+        if quarter == 0:  # later the lives differ
+            greedy, test = (made.amounts[NAMES.index(name)] for name in ("greedy", "greedy-with-test"))
+            total = greedy.sum(axis=-1)
+            np.testing.assert_allclose(test.sum(axis=-1), total, rtol=1e-6)
+            room = made.problem.upper.reshape(len(NAMES), REPLICATES, -1)[0, :, 0] - greedy[:, 0]
+            np.testing.assert_allclose(test[:, 0] - greedy[:, 0], np.minimum(0.05 * total, room), rtol=1e-4)
+
+
+def test_the_bandit_learns_a_straight_line(played):
+    """Of a world where the KPI is a straight line of spend, quarters tell the returns; doubt shrinks with them."""
+    _, model = played
+    brief = one(model.briefs[-1], 0)
+    weeks, generator = int(brief.panel.origin), np.random.default_rng(1)
+    spend = np.zeros_like(brief.panel.spend)
+    spend[:weeks] = generator.uniform(20, 200, (weeks, 1, 2))
+    value = float(brief.context.unit_value)
+    kpi = np.zeros_like(brief.panel.kpi)
+    kpi[:weeks] = 1000 + spend[:weeks] @ np.array([0.5, 3.0]) / value
+    linear = brief._replace(panel=brief.panel._replace(spend=spend, kpi=kpi, mask=(np.arange(len(kpi)) < weeks) * 1.0))
+    drawn = np.stack([returns_drawn(linear, bytes([i]) * 32) for i in range(64)])
+    np.testing.assert_allclose(drawn.mean(axis=0), [0.5, 3.0], atol=0.05)
+    silent = linear._replace(panel=linear.panel._replace(mask=np.zeros(len(kpi))))
+    prior = np.stack([returns_drawn(silent, bytes([i]) * 32) for i in range(256)])
+    assert prior.std(axis=0).min() > 0.5 * np.asarray(brief.context.prior_roas_sd).min(), "nothing seen, nothing learnt"
+    assert 0 < DISCOUNT <= 1
+
+
+def test_every_default_policy_is_known_and_at_least_eight_play():
+    assert len(players_named(DEFAULT)) >= 8
+    with pytest.raises(BadInput, match="thompson"):
+        players_named(["tompson"])
+
+
+@pytest.mark.parametrize(
+    ("players", "ask", "least", "match"),
+    [
+        ([], None, 0.85, "policies: none"),
+        (["oracle", "oracle"], None, 0.85, "twice"),
+        (["greedy"], None, 0.85, "greedy"),
+        (["oracle"], None, 1.5, "least"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(scenario, players, ask, least, match):
+    with pytest.raises(BadInput, match=match):
+        loop(scenario, players_named(players), ask, replicates=1, quarters=1, least=least)
+
+
+# --- tables
+
+
+def test_the_trail_tells_every_decision(played, tmp_path):
+    """A row a policy, replicate, quarter and channel; regret and money follow from it alone."""
+    lives, _ = played
+    trail = loops.decisions([lives])
+    assert len(trail) == len(NAMES) * REPLICATES * QUARTERS * 2
+    assert not trail.duplicated(["policy", "replicate", "quarter", "channel"]).any()
+    each = trail.drop_duplicates(["policy", "replicate", "quarter"])
+    np.testing.assert_allclose(each.optimum - each.value, each.regret, atol=1e-9)
+    whole = each.groupby(["policy", "replicate"]).regret.sum()
+    spend = trail.groupby(["policy", "replicate"]).usual.sum()
+    board = loops.policies([lives]).set_index("policy")
+    for name in NAMES:
+        assert board.regret[name] == pytest.approx((100 * whole[name] / spend[name]).mean(), abs=1e-9)
+    believing = trail[trail.policy.isin(["greedy", "thompson", "bandit"])]
+    assert believing.returns.notna().all() and trail[trail.policy == "greedy"].promise.notna().all()
+
+
+def test_boards_order_by_regret_and_compare_in_pairs(played):
+    lives, _ = played
+    board = loops.policies([lives])
+    assert board.policy.iloc[0] == "oracle" and board.regret.is_monotonic_increasing
+    regrets = loops.regret(lives)
+    row = board.set_index("policy").loc["bandit"]
+    difference = regrets[NAMES.index("bandit")] - regrets[NAMES.index("greedy")]
+    assert row.difference == pytest.approx(difference.mean()) and row.worlds == REPLICATES
+    both = loops.policies([lives, lives])
+    assert set(both.scenario) == {"all", lives.scenario.name}
+    pd.testing.assert_series_equal(both.regret[: len(NAMES)], board.regret, check_index=False)
+
+
+def test_the_worst_tenth_is_no_better_than_the_mean(played):
+    lives, _ = played
+    worst = loops.risk([lives])
+    assert (worst["worst tenth"] <= worst["mean"] + 1e-12).all() and "status-quo" not in set(worst.policy)
+    k = NAMES.index("oracle")
+    gain = 100 * (lives.profit[k] - lives.profit[NAMES.index("status-quo")]) / lives.usual[k]
+    row = worst.set_index("policy").loc["oracle"]
+    assert row["mean"] == pytest.approx(gain.mean()) and row["worst tenth"] == pytest.approx(gain.min())
+
+
+def test_money_moved_is_half_of_what_was_shifted(played):
+    lives, _ = played
+    share = loops.moved(lives)
+    assert np.abs(share[NAMES.index("status-quo")]).max() < 1e-9
+    k = NAMES.index("greedy")
+    before, total = 1.0, 0.0
+    for made in lives.decided:
+        usual = made.problem.status_quo.reshape(*made.amounts.shape)[k]
+        factor = made.amounts[k] / usual
+        total += 50 * (np.abs(factor - before) * usual).sum(axis=-1) / usual.sum(axis=-1)
+        before = factor
+    np.testing.assert_allclose(share[k], total / QUARTERS)
+
+
+def test_a_plain_ask_answers_in_blocks_and_in_order(scenario):
+    from simbench.backends.base import python_backend
+
+    backend = python_backend("roots", lambda key, brief: believes(brief))._replace(block=2)
+    lives = loop(scenario, players_named(["greedy"]), plain(backend), replicates=3, quarters=1)
+    other = loop(scenario, players_named(["greedy"]), Model(), replicates=3, quarters=1)
+    np.testing.assert_allclose(lives.decided[0].amounts, other.decided[0].amounts, rtol=1e-6)

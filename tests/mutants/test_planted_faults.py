@@ -166,6 +166,14 @@ FAULTS = (
         (("run/results.py", 'keep = [i for i, r in enumerate(group["replicates"]) if r in replicates]', 'keep = list(range(len(group["replicates"])))'),),
     ),
     Fault(
+        "a loop on the path that was drawn", "tests/world/test_living.py::test_an_analyst_sees_the_life_so_far_and_nothing_more[plain]",
+        (("world/living.py", "        part[:, first:] = 0.0\n", "        pass\n"), ("world/living.py", "        whole[:, first : first + QUARTER] = part\n", "        pass\n")),
+    ),
+    Fault(
+        "money kept that is spent twice", "tests/decide/test_loop.py::test_amounts_can_be_spent_and_no_money_is_lost_or_made",
+        (("decide/loop.py", "reserve + problem.status_quo.sum(axis=-1) - amounts.sum(axis=-1), 0.0)", "reserve + np.maximum(problem.status_quo.sum(axis=-1) - amounts.sum(axis=-1), 0.0), 0.0)"),),
+    ),
+    Fault(
         "a hang not noticed", "tests/run/test_hangs.py::test_who_sleeps_twice_is_a_failure_that_says_where",
         (("run/hosts.py", "if pulse is not None and not events and pulse.hung():", "if pulse is not None and not events and pulse.hung() and not pulse.limit:"),),
     ),

@@ -77,6 +77,9 @@ def test_an_analyst_sees_the_life_so_far_and_nothing_more(lives):
         assert not brief.panel.mask[:, weeks:].any() and not brief.panel.kpi[:, weeks:].any()
         assert brief.questions.windows[0].tolist() == [[0, weeks], [weeks - 52, weeks]]
         np.testing.assert_array_equal(brief.questions.future.lever, brief.questions.plans[:, 0])
+    for quarter, (one, problem) in enumerate(zip(found[1:], problems, strict=True)):
+        lever = living.shown(one, problem).panel.lever[:, found[quarter].weeks : one.weeks].sum(axis=(1, 2))
+        np.testing.assert_allclose(lever, problem.status_quo * np.repeat(FACTORS, 2, axis=0), rtol=1e-9)
 
 
 def test_the_first_brief_is_that_of_a_draw(lives):

@@ -6,14 +6,23 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from simbench.decide.sight import YEAR, Policy, Sight, allowed, believed, owners, shared, status_quo, weekly_of
+from simbench.decide.sight import (
+    ROUNDING,
+    YEAR,
+    Policy,
+    Sight,
+    allowed,
+    believed,
+    owners,
+    shared,
+    status_quo,
+    weekly_of,
+)
 
 Array = Any
 
 #: Resamples of last year's weeks that stand for what returns might be.
 RESAMPLES = 500
-#: A plan that is better by no more than this share of the money is not better.
-ROUNDING = 1e-9
 
 
 def three_plans(sight: Sight, *, worst: Annotated[float, "share of the outcomes that count", 1.0] = 0.1) -> Array:

@@ -17,6 +17,7 @@ from simbench.briefs import stack, status_quo_weeks
 from simbench.decide import plans, triggers
 from simbench.decide.sight import (
     QUARTER,
+    ROUNDING,
     YEAR,
     Policy,
     Rule,
@@ -149,7 +150,7 @@ def trial_and_scale(
         return status_quo(sight)
     test = ours & (money == np.min(money, where=ours, initial=np.inf))
     tested = spend_of(sight.brief)[:, test].sum() > 0
-    beats = believed(sight)[test].mean() > mean_return(sight)
+    beats = believed(sight)[test].mean() > (1.0 + ROUNDING) * mean_return(sight)
     now = money[test].sum() / total
     if tested and not beats:
         return status_quo(sight)

@@ -19,6 +19,8 @@ from simbench.records import Answers, Brief, Problem
 
 Array = Any
 YEAR, QUARTER = 52, 13
+#: Differences below this share are rounding, and no reason to move money.
+ROUNDING = 1e-9
 
 
 class Sight(NamedTuple):

@@ -11,13 +11,11 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from simbench.decide.sight import QUARTER, Policy, Sight, moved, spend_of, status_quo, weekly_of
+from simbench.decide.sight import QUARTER, ROUNDING, Policy, Sight, moved, spend_of, status_quo, weekly_of
 
 Array = Any
 #: Most of a channel's money that a trigger moves at once, unless the rule says otherwise.
 CAP = 0.25
-#: Of equal weeks none is below their mean.
-ROUNDING = 1e-9
 Cap = Annotated[float, "most of a channel's money that is moved", 1.0]
 
 

@@ -81,6 +81,12 @@ def test_a_test_is_scaled_if_it_beats_the_mean_and_else_goes_back():
     np.testing.assert_allclose(weekly_of(scaled(by_hand([80, 20], [1, 2.0]))), [60, 40])  # 5% is the least
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_test_that_returns_what_all_do_does_not_beat_the_mean(seed):
+    seen = by_hand(np.random.default_rng(seed).lognormal(3, 1, 4), [1.5] * 4)
+    np.testing.assert_array_equal(policies.trial_and_scale(seen), seen.problem.status_quo)
+
+
 def test_the_peak_quarter_has_forty_per_cent_of_the_year():
     kpi = np.ones(104)
     kpi[52:65] = 3.0  # the quarter that comes again first

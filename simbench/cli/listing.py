@@ -31,7 +31,7 @@ Row = Mapping[str, Any]
 def list_(
     family: str | None, breaks: str | None, suite: str | None, taxonomy: bool, realism: bool, as_json: bool
 ) -> None:
-    """List scenarios, suites and backends.
+    """List scenarios, suites, backends and rules of thumb.
 
     Scenarios stand family by family: the scenario that all of a family begin from, then what changes it. A sweep is
     one line; its points are in --json. With --family, --breaks or --suite only scenarios are printed.
@@ -79,9 +79,22 @@ def _print_list(rows: Sequence[Row], as_json: bool, whole: bool) -> None:
             (suite.name, sum(entry.replicates for entry in suite.scenarios), suite.title) for suite in suites
         ], right=("worlds",)))  # fmt: skip
         console.print()
-        backends = [(item.name, item.source, item.fault or "-") for item in _contenders()]
-        console.print(table(("backend", "source", "fault"), backends))
+        _print_backends(console)
     console.print("simbench show NAME tells more about each.")
+
+
+def _print_backends(console: Any) -> None:
+    """Models and the like by name; rules of thumb, which come by what they believe, in a table of their own."""
+    from simbench.backends.registry import RULES
+    from simbench.decide.policies import POLICIES
+
+    backends = [(item.name, item.source, item.fault or "-") for item in _contenders() if item.name not in RULES]
+    console.print(table(("backend", "source", "fault"), backends))
+    console.print()
+    rules = [(rule.name, "claims, model" if rule.arms else "-", rule.about) for rule in POLICIES]
+    console.print(table(("rule of thumb", "by", "what it does with the money"), rules))
+    console.print("asked as NAME, or NAME-by-claims and NAME-by-model; tag:rule is all but those by a model,")
+    console.print("which are tag:model-rule")
 
 
 def _contenders() -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from simbench import ids
 from simbench.backends.base import Backend, Key, called, python_backend
 from simbench.backends.contender import Contender, Option
 from simbench.backends.registry import backend_named, core_identity
@@ -25,6 +26,7 @@ from simbench.records import Answers, Brief, Failure, Problem
 Array = Any
 #: The model that rules believe unless told otherwise.
 MODEL = "national-laplace"
+_MODELS: dict[str, Backend] = {}
 ON = Option("on", MODEL, "the contender whose returns are believed")
 
 
@@ -37,7 +39,8 @@ def allocated(rule: Rule, answers: Answers | None, key: Key, brief: Brief) -> An
         Of the model whose returns are believed; None: the platforms' claims are.
     """
     returns, weekly = by_claims(brief) if answers is None else by_model(brief, answers)
-    generator = np.random.default_rng(np.asarray(key))
+    # a cell's key has 8 bytes, a generator takes 16
+    generator = ids.generator(2 * np.asarray(key, dtype="<u4").tobytes())
 
     def chosen(problem: Problem) -> Array:
         return allowed(problem, rule(Sight(brief, problem, returns, weekly, answers, generator)))
@@ -46,12 +49,13 @@ def allocated(rule: Rule, answers: Answers | None, key: Key, brief: Brief) -> An
 
 
 def options_of(rule: Rule) -> tuple[Option, ...]:
-    """The further parameters of a rule as options; what they mean is what they are annotated with."""
+    """The further parameters of a rule as options; their annotations say what they mean."""
     kinds = typing.get_type_hints(rule, include_extras=True)
     return tuple(
-        Option(name, parameter.default, kinds[name].__metadata__[0], source="practitioners' rule", low=0.0)
+        Option(name, parameter.default, meaning, source="practitioners' rule", low=0.0, high=next(iter(high), None))
         for name, parameter in signature(rule).parameters.items()
         if parameter.kind is Parameter.KEYWORD_ONLY
+        for meaning, *high in [kinds[name].__metadata__]
     )
 
 
@@ -64,6 +68,12 @@ def by_itself(policy: Policy, name: str, title: str) -> Contender:
     return Contender(name, title, make, options_of(policy.rule), "docs/policies.md", "its allocation")
 
 
+def model_named(on: str) -> Backend:
+    """The backend of a name, one a process: what a model has compiled serves every rule that believes it."""
+    made = backend_named(on)
+    return _MODELS.setdefault(ids.digest(core_identity(made)), made) if made.code else made
+
+
 def on_a_model(policy: Policy, name: str, title: str) -> Contender:
     """The contender of a rule that believes what a model answers to the same brief under the same key.
 
@@ -71,7 +81,7 @@ def on_a_model(policy: Policy, name: str, title: str) -> Contender:
     """
 
     def make(on: str, **chosen: Any) -> Backend:
-        model, rule = backend_named(on), partial(policy.rule, **chosen)
+        model, rule = model_named(on), partial(policy.rule, **chosen)
 
         def answer(briefs: Sequence[Brief], keys: Sequence[Key]) -> list[Answers | Failure]:
             replies = model.answer(briefs, keys)

@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from simbench.decide.sight import YEAR, Policy, Sight, allowed, believed, owners, recent, shared, status_quo
+from simbench.decide.sight import (
+    ROUNDING,
+    YEAR,
+    Policy,
+    Sight,
+    allowed,
+    believed,
+    owners,
+    shared,
+    status_quo,
+    weekly_of,
+)
 
 Array = Any
 
@@ -14,7 +25,7 @@ Array = Any
 RESAMPLES = 500
 
 
-def three_plans(sight: Sight, *, worst: Annotated[float, "share of the outcomes that count"] = 0.1) -> Array:
+def three_plans(sight: Sight, *, worst: Annotated[float, "share of the outcomes that count", 1.0] = 0.1) -> Array:
     """Of three plans, the one whose worst tenth of outcomes is best on average (CVaR).
 
     Source: practitioners' rule, "keep 3 alternative plans" and "choice by risk-adjusted return". The plans are the
@@ -29,7 +40,9 @@ def three_plans(sight: Sight, *, worst: Annotated[float, "share of the outcomes 
     if not np.isfinite(profit).all():
         return now
     count = max(1, round(worst * profit.shape[1]))
-    return plans[int(np.argmax(np.sort(profit, axis=1)[:, :count].mean(axis=1)))]
+    tail = np.sort(profit, axis=1)[:, :count].mean(axis=1)
+    better = tail.max() - tail[0] > ROUNDING * now.sum()
+    return plans[int(np.argmax(tail)) if better else 0]
 
 
 def profit_by_draws(sight: Sight, plans: Array) -> Array | None:
@@ -58,7 +71,7 @@ def profit_by_weeks(sight: Sight, plans: Array) -> Array:
 
     All channels of a week are drawn together; a channel of which nothing is reported returns what is believed.
     """
-    weeks = recent(sight, YEAR)
+    weeks = weekly_of(sight)[-YEAR:]
     rows = sight.generator.integers(max(len(weeks), 1), size=(RESAMPLES, len(weeks)))
     drawn = weeks[rows]
     count = np.isfinite(drawn).sum(axis=1)

@@ -17,6 +17,7 @@ from simbench.briefs import stack, status_quo_weeks
 from simbench.decide import plans, triggers
 from simbench.decide.sight import (
     QUARTER,
+    ROUNDING,
     YEAR,
     Policy,
     Rule,
@@ -31,6 +32,7 @@ from simbench.decide.sight import (
     mean_return,
     owners,
     potted,
+    ratio,
     scaled,
     shared,
     spend_of,
@@ -83,7 +85,7 @@ def proven_and_tests(
     sight: Sight,
     *,
     proven: Annotated[float, "return from which a channel is proven"] = 3.0,
-    share: Annotated[float, "share of the budget for proven channels"] = 0.7,
+    share: Annotated[float, "share of the budget for proven channels", 1.0] = 0.7,
 ) -> Array:
     """70% to channels that have returned 3 or more, 30% to the others, which are tests; each as the status quo splits.
 
@@ -94,7 +96,7 @@ def proven_and_tests(
 
 
 def performance_and_brand(
-    sight: Sight, *, share: Annotated[float, "share of the two that performance gets"] = 0.6
+    sight: Sight, *, share: Annotated[float, "share of the two that performance gets", 1.0] = 0.6
 ) -> Array:
     """60% to performance, 40% to brand, each as the status quo splits; channels of kind `other` keep what they have.
 
@@ -133,7 +135,9 @@ def kol_matrix(sight: Sight) -> Array:
     return potted(sight, by_unit(sight, rank, -1).astype(int), np.array([0.7, 0.25, 0.05]))
 
 
-def trial_and_scale(sight: Sight, *, share: Annotated[float, "share of the budget that a test gets"] = 0.05) -> Array:
+def trial_and_scale(
+    sight: Sight, *, share: Annotated[float, "share of the budget that a test gets", 1.0] = 0.05
+) -> Array:
     """The smallest channel is a test: 5% of the budget, doubled if its return beats the mean, else back to what it was.
 
     Source: practitioners' rule, "5% test budget for a new channel, then scale (test, learn, scale)". A channel that
@@ -146,7 +150,7 @@ def trial_and_scale(sight: Sight, *, share: Annotated[float, "share of the budge
         return status_quo(sight)
     test = ours & (money == np.min(money, where=ours, initial=np.inf))
     tested = spend_of(sight.brief)[:, test].sum() > 0
-    beats = believed(sight)[test].mean() > mean_return(sight)
+    beats = believed(sight)[test].mean() > (1.0 + ROUNDING) * mean_return(sight)
     now = money[test].sum() / total
     if tested and not beats:
         return status_quo(sight)
@@ -158,7 +162,9 @@ def trial_and_scale(sight: Sight, *, share: Annotated[float, "share of the budge
 # --- totals
 
 
-def peak_reserve(sight: Sight, *, share: Annotated[float, "share of the year's budget for the peak"] = 0.4) -> Array:
+def peak_reserve(
+    sight: Sight, *, share: Annotated[float, "share of the year's budget for the peak", 1.0] = 0.4
+) -> Array:
     """40% of a year's budget for the peak quarter, the rest evenly over the other three; split as the status quo.
 
     Source: practitioners' rule, "40% of the year's budget reserved for the peak season". The peak is the 13 weeks in a
@@ -173,10 +179,12 @@ def peak_reserve(sight: Sight, *, share: Annotated[float, "share of the year's b
     pace = np.where(peak, share / QUARTER, (1.0 - share) / (YEAR - QUARTER))
     weeks = np.arange(horizon(sight)) % YEAR
     year, there = spend[-YEAR:].sum(), spend[-YEAR:][weeks].sum()
-    return scaled(sight, pace[weeks].sum() * year / there if there > 0 else np.nan)
+    return scaled(sight, pace[weeks].sum() * ratio(year, there))
 
 
-def contingency(sight: Sight, *, share: Annotated[float, "share of the budget that is kept back"] = 0.125) -> Array:
+def contingency(
+    sight: Sight, *, share: Annotated[float, "share of the budget that is kept back", 1.0] = 0.125
+) -> Array:
     """12.5% kept back, until the KPI of the last four weeks is below that of a year ago: then all there is is spent.
 
     Source: practitioners' rule, "10-15% kept as contingency and released by a trigger". Nothing can be kept back where
@@ -185,7 +193,7 @@ def contingency(sight: Sight, *, share: Annotated[float, "share of the budget th
     kpi, total = kpi_of(sight.brief), status_quo(sight).sum()
     below = len(kpi) >= YEAR + 4 and mean_of(kpi[-4:]) < mean_of(kpi[-YEAR - 4 : -YEAR])
     if below:
-        return scaled(sight, 1.0 + sight.reserve / total if total > 0 else 1.0)
+        return scaled(sight, 1.0 + ratio(sight.reserve, total))
     return scaled(sight, 1.0 - share)
 
 
@@ -193,7 +201,7 @@ def competitor_matching(
     sight: Sight,
     *,
     control: Annotated[int, "the control that is the competitor's spend, counted from 1; 0: none is"] = 0,
-    ratio: Annotated[float, "our change for a change of the competitor's of 1"] = 1.2,
+    times: Annotated[float, "our change for a change of the competitor's of 1"] = 1.2,
 ) -> Array:
     """The total follows the competitor's spend: its change of the last quarter against a year ago, times 1.2.
 
@@ -205,7 +213,7 @@ def competitor_matching(
         return status_quo(sight)
     path = controls[:, control - 1]
     now, before = path[-QUARTER:].mean(), path[-YEAR - QUARTER : -YEAR].mean()
-    return scaled(sight, max(0.0, 1.0 + ratio * (now / before - 1.0)) if before > 0 else np.nan)
+    return scaled(sight, np.maximum(0.0, 1.0 + times * (ratio(now, before) - 1.0)))
 
 
 def target_back_solve(sight: Sight, *, growth: Annotated[float, "growth of the KPI that is wanted"] = 0.1) -> Array:
@@ -213,17 +221,16 @@ def target_back_solve(sight: Sight, *, growth: Annotated[float, "growth of the K
 
     Source: practitioners' rule, a revenue target solved back into a budget.
     """
-    total, back = status_quo(sight).sum(), mean_return(sight)
-    return scaled(sight, 1.0 + growth * revenue(sight) / (back * total) if back > 0 and total > 0 else np.nan)
+    brings = mean_return(sight) * status_quo(sight).sum()
+    return scaled(sight, 1.0 + growth * ratio(revenue(sight), brings))
 
 
-def share_of_revenue(sight: Sight, *, share: Annotated[float, "share of revenue that is budget"] = 0.1) -> Array:
+def share_of_revenue(sight: Sight, *, share: Annotated[float, "share of revenue that is budget", 1.0] = 0.1) -> Array:
     """10% of last year's revenue over the same weeks; split as the status quo.
 
     Source: practitioners' rule, "budget = 5-15% of revenue target".
     """
-    total = status_quo(sight).sum()
-    return scaled(sight, share * revenue(sight) / total if total > 0 else np.nan)
+    return scaled(sight, share * ratio(revenue(sight), status_quo(sight).sum()))
 
 
 def mean_of_years(sight: Sight) -> Array:
@@ -233,14 +240,13 @@ def mean_of_years(sight: Sight) -> Array:
     are, all weeks where there is none; an outlier spends more than the third quartile of the channel's weeks with
     spend and 1.5 times the distance of their quartiles (Tukey 1977).
     """
-    spend, total = spend_of(sight.brief), status_quo(sight).sum()
+    spend = spend_of(sight.brief)
     weeks = YEAR * min(5, len(spend) // YEAR) or len(spend)
     usual = np.array([mean_of(without_outliers(path)) for path in spend[-weeks:].T])
     ours = np.isfinite(held(sight))
     before = spend[status_quo_weeks(len(spend), horizon(sight))].mean(axis=0)
-    change = usual[ours].sum() / before[ours].sum() if before[ours].sum() > 0 else np.nan
-    wanted = shared(sight, usual)
-    return wanted * (change if np.isfinite(change) and total > 0 else 1.0)
+    change = ratio(usual[ours].sum(), before[ours].sum())
+    return shared(sight, usual) * (change if np.isfinite(change) else 1.0)
 
 
 def without_outliers(path: Array) -> Array:

@@ -19,6 +19,8 @@ from simbench.records import Answers, Brief, Problem
 
 Array = Any
 YEAR, QUARTER = 52, 13
+#: Differences below this share are rounding, and no reason to move money.
+ROUNDING = 1e-9
 
 
 class Sight(NamedTuple):
@@ -34,8 +36,8 @@ class Sight(NamedTuple):
     epoch: int = 0  #: how many decisions were made before this one (closed loop)
 
 
-#: A rule: amounts [U] from a sight; limits are applied by the caller (`optimum.project`). Further parameters have
-#: defaults, and a meaning where they are annotated.
+#: A rule: amounts [U] from a sight; limits are applied by the caller (`allowed`). Further parameters are options: they
+#: have defaults, and are annotated with what they mean and, where there is one, the highest number allowed.
 Rule = Callable[..., Array]
 
 
@@ -124,6 +126,12 @@ def mean_of(numbers: Array) -> float:
     return float(finite.mean()) if len(finite) else np.nan
 
 
+def ratio(top: float, bottom: float) -> float:
+    """A ratio; NaN where the bottom is not above 0."""
+    with np.errstate(over="ignore"):
+        return float(np.float64(top) / np.float64(bottom)) if bottom > 0 else np.nan
+
+
 def horizon(sight: Sight) -> int:
     """Weeks that are decided on."""
     return int(np.shape(sight.problem.unit)[1])
@@ -142,19 +150,15 @@ def believed(sight: Sight) -> Array:
 def mean_return(sight: Sight) -> float:
     """Money back per money spent over all channels of the choice, as the status quo spends it; NaN without spend."""
     money = known(held(sight))
-    return float((money * known(sight.returns)).sum() / money.sum()) if money.sum() > 0 else np.nan
+    return ratio((money * known(sight.returns)).sum(), money.sum())
 
 
-def recent(sight: Sight, weeks: int) -> Array:
-    """Returns [n, C] of the last weeks, up to `weeks` of them, that end with the last one that anybody reported."""
-    end = last_report(sight)
-    return np.asarray(sight.weekly, dtype=float)[max(end - weeks, 0) : end]
-
-
-def last_report(sight: Sight) -> int:
-    """How many weeks there are until nobody reports any more."""
-    reported = np.flatnonzero(np.isfinite(sight.weekly).any(axis=1))
-    return int(reported[-1]) + 1 if len(reported) else 0
+def weekly_of(sight: Sight) -> Array:
+    """Returns [n, C] of the weeks until nobody reports any more; NaN where there is no number."""
+    weekly = np.asarray(sight.weekly, dtype=float)
+    reported = np.isfinite(weekly)
+    end = np.flatnonzero(reported.any(axis=1))
+    return np.where(reported, weekly, np.nan)[: end[-1] + 1 if len(end) else 0]
 
 
 # --- ways to move money

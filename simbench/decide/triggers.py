@@ -11,19 +11,17 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from simbench.decide.sight import QUARTER, Policy, Sight, last_report, moved, recent, spend_of, status_quo
+from simbench.decide.sight import QUARTER, ROUNDING, Policy, Sight, moved, spend_of, status_quo, weekly_of
 
 Array = Any
 #: Most of a channel's money that a trigger moves at once, unless the rule says otherwise.
 CAP = 0.25
-#: Of equal weeks none is below their mean.
-ROUNDING = 1e-9
-Cap = Annotated[float, "most of a channel's money that is moved"]
+Cap = Annotated[float, "most of a channel's money that is moved", 1.0]
 
 
 def latest(sight: Sight, count: int) -> Array:
     """The last known weekly returns [count, C] of each channel in the last quarter, NaN where there are fewer."""
-    weeks, found = recent(sight, QUARTER), np.full((count, len(sight.returns)), np.nan)
+    weeks, found = weekly_of(sight)[-QUARTER:], np.full((count, len(sight.returns)), np.nan)
     for c in range(found.shape[1]):
         known = weeks[np.isfinite(weeks[:, c]), c][-count:]
         found[count - len(known) :, c] = known
@@ -37,7 +35,7 @@ def short_of(returns: Array, goal: Array) -> Array:
 
 
 def falling(
-    sight: Sight, *, fall: Annotated[float, "fall from week to week that counts"] = 0.15, cap: Cap = CAP
+    sight: Sight, *, fall: Annotated[float, "fall from week to week that counts", 1.0] = 0.15, cap: Cap = CAP
 ) -> Array:
     """A channel whose return falls by 15% in two weeks in a row loses as much of its money as the return, at most 25%.
 
@@ -49,7 +47,7 @@ def falling(
 
 
 def below_target(
-    sight: Sight, *, short: Annotated[float, "how far below the target counts"] = 0.15, cap: Cap = CAP
+    sight: Sight, *, short: Annotated[float, "how far below the target counts", 1.0] = 0.15, cap: Cap = CAP
 ) -> Array:
     """A channel that is 15% below its target loses as much of its money as it is short, at most 25%.
 
@@ -82,15 +80,15 @@ def few_conversions(
     sight: Sight,
     *,
     deviations: Annotated[float, "standard deviations below the mean that count"] = 1.5,
-    cap: Annotated[float, "share of a channel's money that is cut"] = CAP,
+    cap: Annotated[float, "share of a channel's money that is cut", 1.0] = CAP,
 ) -> Array:
     """A channel whose last week brought 1.5 standard deviations less than its mean is cut by 25%.
 
     Source: practitioners' rule, "conversion 1.5 sd below the mean -> cut"; it does not say by how much, and 25% is the
     most that the other triggers move. Conversions are the KPI credited to the weeks with spend.
     """
-    seen = len(spend_of(sight.brief))
-    credited = np.asarray(sight.weekly, dtype=float)[:seen] * spend_of(sight.brief)
+    weekly = weekly_of(sight)
+    credited = weekly * spend_of(sight.brief)[: len(weekly)]
     last, cut = latest(sight, 1)[0], np.zeros(len(sight.returns))
     for c in np.flatnonzero(np.isfinite(last)):
         known = credited[np.isfinite(credited[:, c]), c]
@@ -105,14 +103,14 @@ def review(
     sight: Sight,
     *,
     benchmark: Annotated[float, "return that is asked for"] = 2.5,
-    cut: Annotated[float, "share of a channel's money that it loses"] = 0.5,
+    cut: Annotated[float, "share of a channel's money that it loses", 1.0] = 0.5,
 ) -> Array:
     """A channel that returned less than 2.5 in every week of the last quarter is reviewed, and halved.
 
     Source: practitioners' rule, "ROI below the benchmark (1:2.5) three months in a row -> review"; three months are 13
     weeks, of which those with a known return count.
     """
-    weeks = recent(sight, QUARTER)
+    weeks = weekly_of(sight)[-QUARTER:]
     known = np.isfinite(weeks)
     below = known.any(axis=0) & ((weeks < benchmark) | ~known).all(axis=0) & (len(weeks) == QUARTER)
     return moved(sight, cut * below)
@@ -121,16 +119,16 @@ def review(
 def quarterly_cut(
     sight: Sight,
     *,
-    miss: Annotated[float, "how far below the goal counts"] = 0.01,
-    cut: Annotated[float, "share of a channel's money that it loses"] = CAP,
+    miss: Annotated[float, "how far below the goal counts", 1.0] = 0.01,
+    cut: Annotated[float, "share of a channel's money that it loses", 1.0] = CAP,
 ) -> Array:
     """A channel whose return over the last quarter missed its goal, by 1% at least, loses 25%.
 
     Source: practitioners' rule, "quarterly review cuts 20-30% of what missed its goal". The goal is the return believed
     over the whole history.
     """
-    weeks, end = recent(sight, QUARTER), last_report(sight)
-    spend = spend_of(sight.brief)[max(end - QUARTER, 0) : end]
+    weekly = weekly_of(sight)
+    weeks, spend = weekly[-QUARTER:], spend_of(sight.brief)[: len(weekly)][-QUARTER:]
     known = np.isfinite(weeks)
     paid = np.where(known, spend, 0.0).sum(axis=0)
     brought = np.where(known, weeks * spend, 0.0).sum(axis=0)

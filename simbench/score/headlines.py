@@ -200,9 +200,12 @@ def names(table: Table) -> range:
     return range(len(table.backends))
 
 
-def order(one: Standing) -> tuple[bool, float, str]:
-    """Best recovery first, who does not recover later, the oracle last."""
-    return one.backend == ORACLE, float(np.nan_to_num(one.recovery.estimate.value, nan=np.inf)), one.backend
+def order(one: Standing) -> tuple[bool, float, float, str]:
+    """Best recovery first; who does not recover later, by decision; the oracle last."""
+    recovery, decision = (
+        float(np.nan_to_num(told.estimate.value, nan=np.inf)) for told in (one.recovery, one.decision)
+    )
+    return one.backend == ORACLE, recovery, decision if recovery == np.inf else 0.0, one.backend
 
 
 def over_scenarios(table: Table, counts: Array, losses: Losses, inside: list[int]) -> Resampled:

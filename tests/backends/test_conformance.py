@@ -29,6 +29,7 @@ SMALL = {
     "-nuts": "[chains=2,warmup=60,samples=60]",
     "national-auto": "[pool=200,warmup=40,samples=40,rounds=1]",
     "robyn-style": "[trials=2,generations=10,population=20]",
+    "-by-model": "[on=ols]",
 }
 DRAWS = 64
 FIXED = '[[questions.problems]]\nname = "fixed"'
@@ -87,6 +88,20 @@ def test_what_is_undefined_in_some_draws_is_no_fault(nation, geos):
     """In a few draws more or fewer neither: as chance has it."""
     assert faults(partial(marginals, lost=0.25), [*nation, *geos]) == set()
     assert faults(at_a_loss_by_chance, [*nation, *geos]) == set()
+
+
+def test_what_is_decided_on_draws_that_nobody_sees_cannot_be_judged(nation):
+    """An allocation that moves with the key may move with the order of channels; one that does not may not."""
+
+    def leaning(chance):
+        def author(key, brief):
+            random = np.random.default_rng([*key, int(brief.panel.spend[0, 0, 0])] if chance else 0)
+            first = 1.0 + 0.1 * random.random() if chance else brief.panel.spend[0, 0, 0]
+            return {"allocation": [first * problem.status_quo for problem in brief.questions.problems]}
+
+        return {each.name: each.status for each in check(python_backend("fake", author), nation)}
+
+    assert leaning(True)["channel order"] == NOT_APPLICABLE and leaning(False)["channel order"] == FAILED
 
 
 def reads_hidden_weeks(key, brief):

@@ -345,18 +345,22 @@ def test_identity_is_canonical_and_complete() -> None:
 
 
 def test_the_code_of_natives_is_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {backend_named(name).code for name in NATIVE} == {registry.native_code()}
+    rules = set(registry.RULES)
+    assert {backend_named(name).code for name in NATIVE if name not in rules} == {registry.native_code()}
+    assert {backend_named(name).code for name in rules} == {registry.rules_code()}
     package = tmp_path / "simbench"
-    for name in (*registry.SHARED, "backends/ridge.py"):
+    for name in (*registry.SHARED, *registry.OF_RULES, "backends/ridge.py", "optimum/feasible.py"):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(name)
     monkeypatch.setattr(registry, "__file__", str(package / "backends" / "registry.py"))
     registry._files_digest.cache_clear()
     try:
-        shared, native = registry.shared_code(), registry.native_code()
-        (package / "backends" / "ridge.py").write_text("changed")
-        registry._files_digest.cache_clear()
-        assert registry.shared_code() == shared and registry.native_code() != native
+        for file, moves in (("backends/ridge.py", 1), ("decide/policies.py", 2), ("optimum/feasible.py", 2)):
+            before = registry.shared_code(), registry.native_code(), registry.rules_code()
+            (package / file).write_text("changed")
+            registry._files_digest.cache_clear()
+            after = registry.shared_code(), registry.native_code(), registry.rules_code()
+            assert [k for k in range(3) if before[k] != after[k]] == [moves]
     finally:
         monkeypatch.undo()
         registry._files_digest.cache_clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cli.calls import printed, refused, told, widest
 
+from simbench.backends.registry import READING_RULES, RULES
 from simbench.cli import listing
 from simbench.report.taxonomy import page
 from simbench.world.realism import Finding
@@ -27,6 +28,15 @@ def test_families_stand_together_behind_their_root() -> None:
     family = names[names.index("smoke-clean") :]
     assert family[:3] == ["smoke-clean", "  smoke-chasing", "  smoke-s-shaped"]
     assert widest(text) <= 100
+
+
+def test_rules_of_thumb_stand_apart_once_each() -> None:
+    text = printed("list")
+    models, rules = text.split("rule of thumb")[-2:]
+    assert "\nols " in models and "\nstatus-quo" not in models and "roi-70-30" not in models
+    assert [line.split()[0] for line in rules.splitlines() if "claims, model" in line] == list(READING_RULES)
+    assert "\nstatus-quo " in rules and "tag:model-rule" in rules
+    assert {item["name"] for item in told("list")["backends"]} >= set(RULES)
 
 
 def test_a_sweep_is_one_line_with_its_values() -> None:

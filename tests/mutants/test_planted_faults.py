@@ -186,6 +186,14 @@ FAULTS = (
         (("run/supervisor.py", 'computes = slot.company == "" and', "computes ="),),
     ),
     Fault(
+        "a trigger's cap forgotten", "tests/decide/test_triggers.py::test_a_shortfall_moves_as_much_and_a_quarter_at_most[1.0-45.0]",
+        (("decide/triggers.py", "np.where(missing >= short, np.minimum(missing, cap), 0.0)", "np.where(missing >= short, missing, 0.0)"),),
+    ),
+    Fault(
+        "weeks that no platform has reported taken for weeks without sales", "tests/decide/test_beliefs.py::test_claims_count_up_to_the_last_report",
+        (("decide/beliefs.py", "paid = np.where(reported, spend, 0.0)", "paid = spend"),),
+    ),
+    Fault(
         "an oracle that imports the code it checks", "tests/oracle/test_oracle_alone.py::test_nothing_of_simbench_but_the_reader[formulas.py]",
         (("../tests/oracle/formulas.py", "\nimport numpy as np\n", "\nimport numpy as np\n\nfrom simbench import transforms  # noqa: F401\n"),),
     ),

@@ -262,6 +262,8 @@ def test_a_peak_is_of_the_call_and_not_of_the_parent():
 def test_whom_a_host_serves():
     assert company("ols") == company("spend-share[]") == company("ols[order=3]@new") == ""
     assert len({company(name) for name in ("ols", spec("honest"), spec("slow"), "other-package")}) == 4
+    assert company("roi-70-30-by-model[on=ols,proven=2]") == ""
+    assert company("roi-70-30-by-model[on=mine.py:model]") == "roi-70-30-by-model[on=mine.py:model]"
 
 
 @pytest.mark.parametrize("count", [0, 3])

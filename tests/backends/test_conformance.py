@@ -64,6 +64,30 @@ def test_every_native_contender_keeps_the_laws(name, nation, geos):
     assert sum(each.status == PASSED for each in checks) >= 10
 
 
+def counted(briefs):
+    """The same briefs with contacts of the first channel, dearer week by week."""
+
+    def bought(x):
+        return np.array([3.0, 0.0]) * x / 1.01 ** np.arange(len(x))[:, None, None]
+
+    return [
+        brief._replace(
+            panel=brief.panel._replace(exposure=bought(brief.panel.spend)),
+            questions=brief.questions._replace(
+                future=brief.questions.future._replace(exposure=bought(brief.questions.future.spend))
+            ),
+        )
+        for brief in briefs
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ols", "national-laplace[pool=200,media=exposure]"])
+def test_contenders_keep_the_laws_where_contacts_are_counted(name, nation):
+    checks = {each.name: each for each in check(backend_named(name), counted(nation))}
+    assert [each for each in checks.values() if each.status == FAILED] == []
+    assert checks["other contacts"].status == PASSED
+
+
 # --- every check catches its fault
 
 
@@ -180,6 +204,16 @@ def test_a_fault_is_caught(author, caught, nation, geos):
 
 def backend_of(answer, supports=everything):
     return Backend("fake", "1", {}, answer, 1, supports, frozenset(), frozenset())
+
+
+def takes_contacts_for_money(key, brief):
+    share = brief.panel.exposure[: brief.panel.origin].sum() / brief.panel.spend[: brief.panel.origin].sum()
+    return answers_of(brief, share)
+
+
+def test_contacts_taken_for_money_are_caught(nation):
+    assert "other contacts" in faults(takes_contacts_for_money, counted(nation))
+    assert faults(lambda key, brief: answers_of(brief), counted(nation)) == set()
 
 
 def test_company_that_matters_is_caught(nation):

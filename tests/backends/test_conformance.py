@@ -13,7 +13,7 @@ import worlds
 
 from simbench.backends.base import Backend, everything, python_backend
 from simbench.backends.changed import in_kpi, in_money, reversed_channels
-from simbench.backends.conformance import FAILED, NOT_APPLICABLE, PASSED, check
+from simbench.backends.conformance import FAILED, LAWS, NOT_APPLICABLE, PASSED, Asked, answered, ask, check
 from simbench.backends.registry import NATIVE, backend_named
 from simbench.errors import BadInput
 from simbench.records import Answers
@@ -31,6 +31,7 @@ SMALL = {
     "robyn-style": "[trials=2,generations=10,population=20]",
 }
 DRAWS = 64
+KEY = np.array([1, 7], dtype=np.uint32)
 FIXED = '[[questions.problems]]\nname = "fixed"'
 
 
@@ -81,11 +82,18 @@ def counted(briefs):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["ols", "national-laplace[pool=200,media=exposure]"])
-def test_contenders_keep_the_laws_where_contacts_are_counted(name, nation):
-    checks = {each.name: each for each in check(backend_named(name), counted(nation))}
+def test_a_contender_keeps_the_laws_where_contacts_are_counted(nation):
+    checks = {each.name: each for each in check(backend_named("ols"), counted(nation))}
     assert [each for each in checks.values() if each.status == FAILED] == []
     assert checks["other contacts"].status == PASSED
+
+
+def test_who_takes_contacts_answers_about_money(nation):
+    """The laws that a model of contacts might break, without those that compile for another shape."""
+    backend, briefs, keys = backend_named("national-laplace[pool=200,media=exposure]"), counted(nation)[:1], [KEY]
+    asked = Asked(backend, briefs, keys, answered(ask(backend, briefs, keys)), 0.0)
+    for law in ("other money", "other contacts", "channel order", "after the origin"):
+        LAWS[law](asked)  # raises where it does not hold
 
 
 # --- every check catches its fault

@@ -204,9 +204,8 @@ def dates(labels: Labels, weeks: Array) -> np.ndarray:
 def counts_contacts(brief: Brief) -> np.ndarray:
     """Whether a channel's contacts are counted [C]: any stands in the panel of one brief."""
     panel = brief.panel
-    if panel.exposure is None:
-        return np.zeros(np.shape(panel.lever)[-1], dtype=bool)
-    return np.asarray(panel.exposure[: int(panel.origin)] > 0).any(axis=(0, 1))
+    known = np.zeros_like(panel.lever) if panel.exposure is None else panel.exposure
+    return np.asarray((known[: int(panel.origin)] > 0).any(axis=(0, 1)))
 
 
 def frame(brief: Brief, labels: Labels) -> Any:
@@ -233,7 +232,7 @@ def frame(brief: Brief, labels: Labels) -> Any:
         if brief.context.bought[c]:
             rows[f"cap_{name}"] = np.asarray(panel.lever[:origin, :, c]).ravel()
         if counted[c]:
-            rows[f"exposure_{name}"] = np.asarray(panel.exposure[:origin, :, c]).ravel()
+            rows[f"exposure_{name}"] = np.asarray(panel.exposure)[:origin, :, c].ravel()
         if panel.claims is not None:
             rows[f"claim_{name}"] = np.asarray(panel.claims[:origin, :, c]).ravel()
     for k, name in enumerate(labels.controls):

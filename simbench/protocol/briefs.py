@@ -64,7 +64,7 @@ def future_frame(brief: Brief, labels: Labels) -> pd.DataFrame:
         if brief.context.bought[c]:
             columns[f"cap_{name}"] = np.asarray(future.lever[:, :, c]).ravel()
         if counted[c]:
-            columns[f"exposure_{name}"] = np.asarray(future.exposure[:, :, c]).ravel()
+            columns[f"exposure_{name}"] = np.asarray(future.exposure)[:, :, c].ravel()
     for k, name in enumerate(labels.controls):
         columns[f"control_{name}"] = np.asarray(future.controls[:weeks, :, k]).ravel()
     columns["population"] = np.tile(np.asarray(brief.panel.population), weeks)

@@ -5,7 +5,7 @@ Everything here works on a whole batch of replicates at once (leading axis R) an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -180,24 +180,32 @@ def timeline(panel: Panel, future: Future) -> tuple[Array, Array]:
 
     Rows of the panel at or after its origin are ignored, whatever they hold.
     """
+    ahead = future.controls.shape[0]
+    return laid_out(panel, panel.lever, None, ahead), laid_out(panel, panel.controls, future.controls, ahead)
+
+
+def laid_out(panel: Panel, past: Array, later: Array | None, ahead: int) -> Array:
+    """A series of the panel [T, ...], and what is given of it from the origin on, on weeks [0, T + ahead); else 0."""
     import jax.numpy as jnp
     from jax import lax
 
-    weeks, ahead = panel.lever.shape[0], future.controls.shape[0]
-    seen = (jnp.arange(weeks + ahead) < panel.origin)[:, None, None]
-
-    def laid(past: Array, later: Array | None) -> Array:
-        path = jnp.concatenate([jnp.where(seen[:weeks], past, 0.0), jnp.zeros((ahead, *past.shape[1:]))])
-        if later is None:
-            return path
-        return lax.dynamic_update_slice_in_dim(path, later.astype(path.dtype), panel.origin, axis=0)
-
-    return laid(panel.lever, None), laid(panel.controls, future.controls)
+    seen = (jnp.arange(past.shape[0]) < panel.origin).reshape(-1, *(1,) * (past.ndim - 1))
+    path = jnp.concatenate([jnp.where(seen, past, 0.0), jnp.zeros((ahead, *past.shape[1:]))])
+    if later is None:
+        return path
+    return lax.dynamic_update_slice_in_dim(path, later.astype(path.dtype), panel.origin, axis=0)
 
 
 def dates(labels: Labels, weeks: Array) -> np.ndarray:
     """First day of each week, as datetime64[D]."""
     return np.datetime64(labels.start, "D") + 7 * np.asarray(weeks).astype(int)
+
+
+def counts_contacts(brief: Brief) -> np.ndarray:
+    """Whether a channel's contacts are counted [C]: any stands in the panel of one brief."""
+    panel = brief.panel
+    known = np.zeros_like(panel.lever) if panel.exposure is None else panel.exposure
+    return np.asarray((known[: int(panel.origin)] > 0).any(axis=(0, 1)))
 
 
 def frame(brief: Brief, labels: Labels) -> Any:
@@ -213,7 +221,7 @@ def frame(brief: Brief, labels: Labels) -> Any:
     panel = brief.panel
     if np.ndim(panel.origin):
         raise BadInput("frame", "a batch of briefs", "give one brief")
-    origin, geos = int(panel.origin), len(labels.geos)
+    origin, geos, counted = int(panel.origin), len(labels.geos), counts_contacts(brief)
     rows = {
         "date": np.repeat(dates(labels, np.arange(origin)), geos),
         "geo": np.tile(np.array(labels.geos, dtype=object), origin),
@@ -223,6 +231,8 @@ def frame(brief: Brief, labels: Labels) -> Any:
         rows[f"spend_{name}"] = np.asarray(panel.spend[:origin, :, c]).ravel()
         if brief.context.bought[c]:
             rows[f"cap_{name}"] = np.asarray(panel.lever[:origin, :, c]).ravel()
+        if counted[c]:
+            rows[f"exposure_{name}"] = np.asarray(panel.exposure)[:origin, :, c].ravel()
         if panel.claims is not None:
             rows[f"claim_{name}"] = np.asarray(panel.claims[:origin, :, c]).ravel()
     for k, name in enumerate(labels.controls):
@@ -253,6 +263,7 @@ def brief_from_table(
     controls: Sequence[str] = (),
     geo: str | None = None,
     population: str | None = None,
+    exposure: Mapping[str, str] | None = None,
     unit_value: float = 1.0,
     margin: float = 0.5,
 ) -> tuple[Brief, Labels]:
@@ -271,18 +282,25 @@ def brief_from_table(
         Columns; each spend column is a channel.
     geo, population : str, optional
         Columns; every geo needs a row in every week.
+    exposure : mapping of str to str, optional
+        Columns of contacts (impressions, rating points, clicks; any unit) by spend column, where they are counted.
     unit_value, margin : float
         Money per KPI unit, and the share of it that is profit before media.
 
     Raises
     ------
     BadInput
-        Columns that are not there, numbers that are not finite, negative spend, or weeks missing
-        from a geo.
+        Columns that are not there, numbers that are not finite, negative spend or contacts, contacts of
+        what is no spend column, or weeks missing from a geo.
     """
     import pandas as pd
 
-    wanted = [date, kpi, *spend, *controls, *([geo] if geo else []), *([population] if population else [])]
+    counted = exposure or {}
+    stray = [channel for channel in counted if channel not in spend]
+    if stray:
+        raise BadInput("exposure", f"{stray[0]!r} is no spend column", meant(stray[0], spend))
+    wanted = [date, kpi, *spend, *counted.values(), *controls]
+    wanted += [*([geo] if geo else []), *([population] if population else [])]
     missing = [column for column in wanted if column not in table.columns]
     if missing or not spend:
         raise BadInput(
@@ -312,9 +330,18 @@ def brief_from_table(
             raise BadInput(f"table.{column}", "contains a number that is not finite", "fill or drop these weeks")
         return found
 
-    money, length = values(spend), len(weeks)
-    if (money < 0).any():
-        raise BadInput(f"table.{spend[int(np.argwhere(money < 0)[0][-1])]}", "contains negative spend", "spend >= 0")
+    def amounts(columns: Sequence[str], word: str) -> np.ndarray:
+        found = values(columns)
+        if (found < 0).any():
+            column = columns[int(np.argwhere(found < 0)[0][-1])]
+            raise BadInput(f"table.{column}", f"contains negative {word}", f"{word} >= 0")
+        return found
+
+    money, length = amounts(spend, "spend"), len(weeks)
+    contacts = None
+    if counted:
+        contacts = np.zeros_like(money)
+        contacts[..., [list(spend).index(name) for name in counted]] = amounts(list(counted.values()), "contacts")
     spec = default_spec(length, margin=margin)
     calendar = calendar_of(weeks.iloc[0].date(), np.arange(length + spec.horizon + spec.sizes.tail))[None]
     known = values(controls) if controls else np.zeros((*money.shape[:3], 0))
@@ -323,15 +350,17 @@ def brief_from_table(
         origin=np.array([length], dtype=np.int32),
         lever=money,
         spend=money,
-        exposure=None,
+        exposure=contacts,
         kpi=values([kpi])[..., 0],
         controls=known,
         calendar=calendar[:, :length],
         mask=np.ones((1, length)),
         population=values([population])[:, -1, :, 0] if population else np.full((1, len(names)), 1e6),
     )
-    last_year = money[:, ahead[: spec.horizon]]
-    future = Future(last_year, last_year, None, known[:, ahead], calendar[:, length:])
+    year = ahead[: spec.horizon]
+    last_year = money[:, year]
+    again = None if contacts is None else contacts[:, year]
+    future = Future(last_year, last_year, again, known[:, ahead], calendar[:, length:])
     flags, channels = np.zeros(len(spend)), tuple(map(str, spend))
     kinds, prior = [KINDS.index("other")] * len(spend), np.ones((2, len(spend)))
     context = context_of(panel, length, np.array([unit_value]), kinds, flags, flags, prior)
@@ -347,101 +376,6 @@ def brief_from_table(
         kpi=str(kpi),
     )
     return one(Brief(panel, questions_of(spec, panel, future, length), context), 0), labels
-
-
-# --- transforms of a brief
-
-
-def perturbed(brief: Brief, generator: np.random.Generator, sd: float = 0.05) -> Brief:
-    """Spend of the past as if measured with error: each week, geo and channel x (1 + sd e), never below 0."""
-    factor = np.maximum(0.0, 1.0 + sd * generator.standard_normal(brief.panel.lever.shape))
-    return with_spend(brief, brief.panel.lever * factor, brief.panel.spend * factor)
-
-
-def placebo(brief: Brief, channel: int, shift: int) -> Brief:
-    """One channel's past spend moved `shift` weeks in a circle: its timing tells nothing any more.
-
-    Whole weeks move, all geos together, so that level, flighting and geo pattern stay those of
-    real spend.
-    """
-    origin = int(brief.panel.origin)
-
-    def moved(x: Array) -> Array:
-        out = np.array(x)
-        out[:origin, :, channel] = np.roll(out[:origin, :, channel], shift, axis=0)
-        return out
-
-    return with_spend(brief, moved(brief.panel.lever), moved(brief.panel.spend))
-
-
-def with_spend(brief: Brief, lever: Array, spend: Array) -> Brief:
-    """The same brief over other spend of the past.
-
-    `spend_scale` follows, as whoever sees this spend would compute it; plans, problems and the
-    spend given for the holdout stay, so that every answer is asked about the same money.
-    """
-    scale = spend[: int(brief.panel.origin)].sum(axis=1).mean(axis=0)
-    return brief._replace(
-        panel=brief.panel._replace(lever=lever, spend=spend), context=brief.context._replace(spend_scale=scale)
-    )
-
-
-class Transform(NamedTuple):
-    """A named change of when a world is asked, or of what is seen of it."""
-
-    name: str  #: one of TRANSFORMS; "" = as drawn
-    text: str  #: canonical: one way to write each
-    values: tuple[Any, ...] = ()  #: what stands after the name
-
-    @property
-    def origin(self) -> int:
-        """Weeks the origin moves: 0 or less."""
-        return self.values[0] if self.name == "origin" else 0
-
-
-class Kind(NamedTuple):
-    """What a transform's name stands for."""
-
-    example: str
-    right: str  #: what its values must be
-    types: tuple[type, ...]  #: of its values
-    allowed: Callable[..., bool]  #: of its values
-    change: Callable[..., Brief] | None  #: (one brief, channels, generator, *values); None: drawn at another origin
-
-
-#: Transforms by name. A new one is one more line.
-TRANSFORMS = {
-    "origin": Kind("origin:-13", "0 or -K, weeks before the panel's end", (int,), lambda k: k <= 0, None),
-    "perturbed": Kind("perturbed:0.05", "a standard deviation above 0, at most 1", (float,), lambda sd: 0 < sd <= 1,
-                      lambda brief, channels, generator, sd: perturbed(brief, generator, sd)),
-    "placebo": Kind("placebo:tv:26", "a channel and weeks to shift it", (str, int), lambda name, shift: shift > 0,
-                    lambda brief, channels, generator, name, shift: placebo(brief, channels.index(name), shift)),
-}  # fmt: skip
-
-
-def parse_transform(text: str) -> Transform:
-    """Read ``"origin:-13"``, ``"perturbed:0.05"`` or ``"placebo:tv:26"``; ``""`` and an origin of 0 are as drawn.
-
-    Raises
-    ------
-    BadInput
-        If the name is not known (the nearest is named) or a value is wrong.
-    """
-    name, *words = (part.strip() for part in text.split(":"))
-    if not text.strip():
-        return Transform("", "")
-    if name not in TRANSFORMS:
-        raise BadInput("transform", f"{name!r} is not known", meant(name, TRANSFORMS))
-    kind = TRANSFORMS[name]
-    try:
-        values = tuple(read(word) for read, word in zip(kind.types, words, strict=True))
-        wrong = not kind.allowed(*values)
-    except ValueError:
-        wrong = True
-    if wrong:
-        raise BadInput("transform", f"{text!r} cannot be read", f"{kind.right}, such as {kind.example}")
-    asked = Transform(name, ":".join([name, *map(str, values)]), values)
-    return asked if asked.origin or kind.change else Transform("", "")
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -52,6 +52,8 @@ class Brief(NamedTuple):
     problems: list[dict[str, Any]]  #: problems.json
     folder: Path
     claims: dict[str, Array]  #: channel -> KPI that its platform credits to itself [T, G]; empty where none does
+    exposure: dict[str, Array]  #: channel -> contacts bought [T, G]; where they are counted
+    future_exposure: dict[str, Array]  #: the same channels -> [H, G]
 
 
 def arguments(argv: Sequence[str] | None = None) -> tuple[Path, Path]:
@@ -98,7 +100,7 @@ def read_brief(folder: str | Path, name: str = "brief", seed: int = 0) -> Brief:
         future_dates=tuple(ahead["date"][:: len(geos)]), future_spend=named(ahead, "spend_"),
         future_cap=named(ahead, "cap_"), future_controls=named(ahead, "control_"), context=context,
         questions=questions, problems=_json(folder / "problems.json")["problems"], folder=folder,
-        claims=named(panel, "claim_"),
+        claims=named(panel, "claim_"), exposure=named(panel, "exposure_"), future_exposure=named(ahead, "exposure_"),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Panel(NamedTuple):
     origin: Array  #: int32, the number of observed weeks
     lever: Array  #: [T, G, C] money decided (spend where set, the cap where bought)
     spend: Array  #: [T, G, C] money spent
-    exposure: Array | None  #: [T, G, C]
+    exposure: Array | None  #: [T, G, C] contacts bought; 0 where a channel's are not counted, None where none's are
     kpi: Array  #: [T, G]
     controls: Array  #: [T, G, K]
     calendar: Array  #: [T] fraction of the year passed, in [0, 1)
@@ -61,7 +61,7 @@ class Future(NamedTuple):
 
     lever: Array  #: [H, G, C]
     spend: Array  #: [H, G, C] the holdout's realised spend
-    exposure: Array | None
+    exposure: Array | None  #: [H, G, C] contacts that the holdout's spend buys
     controls: Array  #: [F, G, K], F = max(H, Hd) + tail
     calendar: Array  #: [F]
 

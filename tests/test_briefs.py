@@ -9,7 +9,7 @@ import worlds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simbench import briefs
+from simbench import brief_changes, briefs
 from simbench.backends.registry import backend_named
 from simbench.errors import BadInput
 from simbench.records import Failure
@@ -58,9 +58,58 @@ def test_faults_of_a_table_are_named(drawn, change, words):
         briefs.brief_from_table(change(table), **COLUMNS, geo="geo")
 
 
+def counted(brief):
+    """The brief of a world in which contacts of tv are counted, five for a unit of money and then ever fewer."""
+    price = np.array([1.02, 1.0]) ** np.arange(len(brief.panel.spend))[:, None, None]
+    later = price[-1] * 1.02
+    five = np.array([5.0, 0.0])
+    return brief._replace(
+        panel=brief.panel._replace(exposure=five * brief.panel.spend / price),
+        questions=brief.questions._replace(
+            future=brief.questions.future._replace(exposure=five * brief.questions.future.spend / later)
+        ),
+    )
+
+
+def test_contacts_of_a_table_are_contacts_of_the_brief(drawn):
+    brief = counted(drawn.briefs[0])
+    table = briefs.frame(brief, drawn.labels)
+    assert [name for name in table if name.startswith("exposure_")] == ["exposure_tv"]
+    again, _ = briefs.brief_from_table(table, **COLUMNS, geo="geo", exposure={"spend_tv": "exposure_tv"})
+    np.testing.assert_allclose(again.panel.exposure, brief.panel.exposure, rtol=1e-12)
+    np.testing.assert_allclose(again.questions.future.exposure[:8], brief.panel.exposure[60 - 52 : 60 - 44], rtol=1e-12)
+    assert briefs.brief_from_table(table, **COLUMNS, geo="geo")[0].panel.exposure is None
+
+
+@pytest.mark.parametrize(
+    ("exposure", "change", "words"),
+    [
+        ({"spend_tw": "exposure_tv"}, {}, "did you mean 'spend_tv'"),
+        ({"spend_tv": "exposure"}, {}, "no column 'exposure'"),
+        ({"spend_tv": "exposure_tv"}, {"exposure_tv": -1.0}, "negative contacts"),
+        ({"spend_tv": "exposure_tv"}, {"exposure_tv": np.nan}, "not finite"),
+    ],
+)
+def test_faults_of_contacts_are_named(drawn, exposure, change, words):
+    table = briefs.frame(counted(drawn.briefs[0]), drawn.labels).assign(**change)
+    with pytest.raises(BadInput, match=words):
+        briefs.brief_from_table(table, **COLUMNS, geo="geo", exposure=exposure)
+
+
+def test_contacts_go_with_a_placebo_and_do_not_know_of_errors_in_spend(drawn):
+    brief = counted(drawn.briefs[0])
+    other = brief_changes.placebo(brief, 0, 17).panel
+    np.testing.assert_array_equal(other.exposure[17:, :, 0], brief.panel.exposure[:-17, :, 0])
+    bought = other.spend[..., 0] > 0
+    assert np.array_equal(bought, other.exposure[..., 0] > 0)
+    noisy = brief_changes.perturbed(brief, np.random.default_rng(0), 0.5).panel
+    np.testing.assert_array_equal(noisy.exposure, brief.panel.exposure)
+    assert brief_changes.placebo(drawn.briefs[0], 0, 17).panel.exposure is None
+
+
 def test_perturbed_spend_keeps_its_mean_and_all_else(drawn):
     brief = drawn.briefs[0]
-    other = briefs.perturbed(brief, np.random.default_rng(0), 0.05)
+    other = brief_changes.perturbed(brief, np.random.default_rng(0), 0.05)
     ratio = other.panel.spend[brief.panel.spend > 0] / brief.panel.spend[brief.panel.spend > 0]
     assert abs(ratio.mean() - 1) < 0.03 and 0.03 < ratio.std() < 0.07
     np.testing.assert_array_equal(other.panel.kpi, brief.panel.kpi)
@@ -71,7 +120,7 @@ def test_perturbed_spend_keeps_its_mean_and_all_else(drawn):
 
 def test_a_placebo_keeps_the_spend_and_loses_its_timing(drawn):
     brief = drawn.briefs[0]
-    other = briefs.placebo(brief, 0, 17)
+    other = brief_changes.placebo(brief, 0, 17)
     np.testing.assert_allclose(other.panel.spend.sum(axis=0), brief.panel.spend.sum(axis=0))
     np.testing.assert_array_equal(other.panel.spend[17:, :, 0], brief.panel.spend[:-17, :, 0])
     np.testing.assert_array_equal(other.panel.spend[..., 1], brief.panel.spend[..., 1])
@@ -80,12 +129,11 @@ def test_a_placebo_keeps_the_spend_and_loses_its_timing(drawn):
 
 def test_scales_follow_the_spend_that_is_seen(drawn):
     brief = drawn.briefs[0]
-    for other in (briefs.perturbed(brief, np.random.default_rng(1), 0.5), briefs.placebo(brief, 1, 9)):
+    for other in (brief_changes.perturbed(brief, np.random.default_rng(1), 0.5), brief_changes.placebo(brief, 1, 9)):
         np.testing.assert_allclose(other.context.spend_scale, other.panel.spend.sum(axis=1).mean(axis=0), rtol=1e-12)
         np.testing.assert_array_equal(other.questions.problems[0].levels, brief.questions.problems[0].levels)
-    assert not np.allclose(
-        briefs.perturbed(brief, np.random.default_rng(1), 0.5).context.spend_scale, brief.context.spend_scale, rtol=1e-3
-    )
+    noisy = brief_changes.perturbed(brief, np.random.default_rng(1), 0.5)
+    assert not np.allclose(noisy.context.spend_scale, brief.context.spend_scale, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +144,8 @@ def test_scales_follow_the_spend_that_is_seen(drawn):
     ],
 )  # fmt: skip
 def test_a_transform_is_written_one_way(text, canonical):
-    assert briefs.parse_transform(text).text == canonical
-    assert briefs.parse_transform(canonical) == briefs.parse_transform(text)
+    assert brief_changes.parse_transform(text).text == canonical
+    assert brief_changes.parse_transform(canonical) == brief_changes.parse_transform(text)
 
 
 @given(
@@ -108,8 +156,8 @@ def test_a_transform_is_written_one_way(text, canonical):
 )
 def test_the_text_of_a_transform_says_all_of_it(back, sd, shift, channel):
     for values in (("origin", back), ("perturbed", sd), ("placebo", channel, shift)):
-        asked = briefs.parse_transform(":".join(map(str, values)))
-        assert (asked.name, *asked.values) == values and briefs.parse_transform(asked.text) == asked
+        asked = brief_changes.parse_transform(":".join(map(str, values)))
+        assert (asked.name, *asked.values) == values and brief_changes.parse_transform(asked.text) == asked
         assert asked.origin == (back if asked.name == "origin" else 0)
 
 
@@ -125,7 +173,7 @@ def test_the_text_of_a_transform_says_all_of_it(back, sd, shift, channel):
 )  # fmt: skip
 def test_transforms_that_cannot_be_read_say_what_can(text, words):
     with pytest.raises(BadInput, match=words) as caught:
-        briefs.parse_transform(text)
+        brief_changes.parse_transform(text)
     assert "\n" not in str(caught.value)
 
 

@@ -75,6 +75,23 @@ def test_weeks_without_a_kpi_and_claims_arrive(tmp_path, geos):
     assert clean.claims == {} and set(clean.spend) == set(read.spend)
 
 
+@pytest.mark.parametrize("geos", [1, 3])
+def test_contacts_arrive_where_they_are_counted(tmp_path, geos):
+    brief, labels = small.brief(4, geos=geos)
+    panel, questions, each = brief.panel, brief.questions, np.array([9.0, 0.5, 0.0])
+    later = questions.future._replace(exposure=each * questions.future.spend)
+    counted = brief._replace(
+        panel=panel._replace(exposure=each * panel.spend), questions=questions._replace(future=later)
+    )
+    (read,) = client.read_task(task_of(tmp_path, counted, labels))
+    assert tuple(read.exposure) == tuple(read.future_exposure) == labels.channels[:2]
+    for c, name in enumerate(labels.channels[:2]):
+        np.testing.assert_array_equal(read.exposure[name], each[c] * panel.spend[..., c])
+        np.testing.assert_array_equal(read.future_exposure[name], each[c] * questions.future.spend[..., c])
+    (plain,) = client.read_task(task_of(tmp_path / "plain", brief, labels))
+    assert plain.exposure == plain.future_exposure == {} and set(plain.spend) == set(read.spend)
+
+
 def test_the_least_answer_goes_round(tmp_path):
     brief, labels = small.brief(4)
     names = labels.channels

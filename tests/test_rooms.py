@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "simbench"
 
-WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "tables", "blocks"}
+WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "brief_changes", "tables", "blocks"}
 BACKENDS = {"records", "ids", "transforms", "estimands", "briefs", "blocks", "protocol"}
 DECIDE = {
     "records", "ids", "optimum", "briefs", "blocks", "backends.base", "backends.contender", "backends.registry",
@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "blocks": set(),
     "optimum": {"records"},
     "briefs": {"records", "ids", "tables"},
+    "brief_changes": {"records", "briefs"},
     "estimands": {"records", "briefs"},
     "world": WORLD,
     "protocol": {"records", "ids", "briefs", "tables", "codec", "backends.replies"},

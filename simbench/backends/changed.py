@@ -35,6 +35,15 @@ def in_money(brief: Brief, factor: float) -> Brief:
     )
 
 
+def in_contacts(brief: Brief, factor: float) -> Brief:
+    """The same world with contacts counted in other units."""
+    panel, questions, _ = brief
+    return brief._replace(
+        panel=_times(panel, factor, "exposure"),
+        questions=questions._replace(future=_times(questions.future, factor, "exposure")),
+    )
+
+
 def in_kpi(brief: Brief, factor: float) -> Brief:
     """The same world with the KPI in other units; experiments are left out."""
     panel, questions, context = brief

@@ -16,7 +16,15 @@ import jax
 import numpy as np
 
 from simbench.backends.base import Backend, by_shape
-from simbench.backends.changed import cut_short, impossible, in_kpi, in_money, reversed_channels, with_origin
+from simbench.backends.changed import (
+    cut_short,
+    impossible,
+    in_contacts,
+    in_kpi,
+    in_money,
+    reversed_channels,
+    with_origin,
+)
 from simbench.backends.replies import checked
 from simbench.errors import BadInput
 from simbench.records import Answers, Brief, Failure
@@ -335,6 +343,13 @@ def other_kpi(asked: Asked) -> str:
     return alike(asked, asked_alone(asked, in_kpi(asked.briefs[0], FACTOR)), BY_KPI)
 
 
+def other_contacts(asked: Asked) -> str:
+    """Contacts counted in other units change nothing."""
+    if asked.briefs[0].panel.exposure is None:
+        raise _Skip("no contacts in these briefs")
+    return alike(asked, asked_alone(asked, in_contacts(asked.briefs[0], FACTOR)))
+
+
 def channel_order(asked: Asked) -> str:
     """Channels in reverse order are answered in reverse order."""
     if np.shape(asked.briefs[0].panel.lever)[2] < 2:
@@ -373,6 +388,7 @@ LAWS: dict[str, Callable[[Asked], str]] = {
     "shorter panel": shorter_panel,
     "other money": other_money,
     "other KPI units": other_kpi,
+    "other contacts": other_contacts,
     "channel order": channel_order,
     "impossible world": impossible_world,
 }

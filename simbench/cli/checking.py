@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 WORLDS = 3
 #: Draws asked for: enough for a standard error, few enough to be quick.
 DRAWS = 64
-#: Two small worlds, for checks only: a nation with a bought channel, and three geos with money to move between them.
+#: Two small worlds, for checks only: a nation with a bought channel and another whose contacts are counted, and three
+#: geos with money to move between them.
 SCENARIOS = {
     "check-nation": """base = "confounded-search"
+[[channels]]
+name = "paid-social"
+exposure_seen = true
 [time]
 weeks = 70
 """,

@@ -18,8 +18,9 @@ README = """\
 One simulated advertiser, as an analyst sees it. All files are UTF-8; CSV files are comma separated.
 
 panel.csv       what happened: one row a week and geo. kpi, empty where nobody recorded it; spend_CHANNEL in
-                money; cap_CHANNEL, the money allowed, where demand decides what is spent of it; claim_CHANNEL,
-                the KPI that a platform credits to itself, where platforms do; control_NAME; population.
+                money; cap_CHANNEL, the money allowed, where demand decides what is spent of it; exposure_CHANNEL,
+                the contacts that were bought, where they are counted; claim_CHANNEL, the KPI that a platform
+                credits to itself, where platforms do; control_NAME; population.
 future.csv      the weeks after the panel, to forecast: the same columns without kpi and claims.
 plans.csv       plans for the weeks after the panel: money a week, geo and channel (for a channel with a
                 cap: the cap). "status quo" is what plans are compared with. A text that begins with + or -
@@ -49,11 +50,11 @@ def brief_files(brief: Brief, labels: Labels) -> dict[str, str]:
 
 
 def future_frame(brief: Brief, labels: Labels) -> pd.DataFrame:
-    """The holdout: one row a week and geo, spend as it will be, controls."""
+    """The holdout: one row a week and geo, spend as it will be and what it buys, controls."""
     import pandas as pd
 
     future, origin = brief.questions.future, int(brief.panel.origin)
-    weeks, geos = future.lever.shape[0], len(labels.geos)
+    weeks, geos, counted = future.lever.shape[0], len(labels.geos), briefs.counts_contacts(brief)
     columns: dict[str, Any] = {
         "date": np.repeat(briefs.dates(labels, origin + np.arange(weeks)), geos),
         "geo": np.tile(np.array(labels.geos, dtype=object), weeks),
@@ -62,6 +63,8 @@ def future_frame(brief: Brief, labels: Labels) -> pd.DataFrame:
         columns[f"spend_{name}"] = np.asarray(future.spend[:, :, c]).ravel()
         if brief.context.bought[c]:
             columns[f"cap_{name}"] = np.asarray(future.lever[:, :, c]).ravel()
+        if counted[c]:
+            columns[f"exposure_{name}"] = np.asarray(future.exposure)[:, :, c].ravel()
     for k, name in enumerate(labels.controls):
         columns[f"control_{name}"] = np.asarray(future.controls[:weeks, :, k]).ravel()
     columns["population"] = np.tile(np.asarray(brief.panel.population), weeks)

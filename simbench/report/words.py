@@ -152,6 +152,8 @@ def _channel(channel: Any) -> dict[str, str]:
         effect += f"; over time {phrase(channel.effectiveness)}"
     if channel.price is not None:
         effect += f"; price {phrase(channel.price)}"
+    if channel.exposure_seen:
+        effect += "; contacts are seen"
     return {
         "name": channel.name,
         "kind": channel.kind,

@@ -169,7 +169,7 @@ def plan(
     only : sequence of str
         Of a suite, only these scenarios.
     transforms : sequence of str
-        ``"origin:-13"`` and the like (:func:`simbench.briefs.parse_transform`); ``""`` is as drawn.
+        ``"origin:-13"`` and the like (:func:`simbench.brief_changes.parse_transform`); ``""`` is as drawn.
 
     Raises
     ------

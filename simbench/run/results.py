@@ -86,7 +86,7 @@ def scores_shelf(folder: Path, entry: str, source: str) -> Path:
 
 def told_of(source: Source) -> SourceTold:
     """A source with what tables need to know of it."""
-    from simbench.briefs import parse_transform
+    from simbench.brief_changes import parse_transform
     from simbench.world.forms import form_of
     from simbench.world.scenario import family
     from simbench.world.seen import labels_of

@@ -375,7 +375,10 @@ class Prior(Table):
 
 
 class Channel(Table):
-    """One channel: `roas` in KPI value per money, or `effect` in KPI units a week (docs/worlds.md, 6)."""
+    """One channel: `roas` in KPI value per money, or `effect` in KPI units a week (docs/worlds.md, 6).
+
+    With `exposure_seen` analysts see beside its spend how many contacts it bought.
+    """
 
     name: Name
     kind: Kind
@@ -387,6 +390,7 @@ class Channel(Table):
     effect: Real | None = None
     effectiveness: Effectiveness | None = None
     price: Price | None = None
+    exposure_seen: bool = False
     prior: Prior = Prior()
     national_only: bool = False
 

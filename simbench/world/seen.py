@@ -88,6 +88,19 @@ def labels_of(scenario: Scenario, form: Form, origin: int = 0) -> Labels:
     )
 
 
+def contacts_of(scenario: Scenario, now: State, path: Observation) -> Array | None:
+    """Contacts [R, P+T+H, G, C] that were paid for, at the price of week 0; 0 where a channel's are not shown.
+
+    None where no channel's are.
+    """
+    shown = np.array([channel.exposure_seen for channel in scenario.channels])
+    if not shown.any():
+        return None
+    rate = now["media"]["media"].rate
+    bought = path.paid if rate is None else path.paid * rate[:, : path.paid.shape[1], None]
+    return np.where(shown, bought, 0.0)
+
+
 def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Observation, controls: Array) -> Brief:
     """What the analyst sees of a drawn batch at the moment `now`."""
     replicates, origin = path.kpi.shape[0], int(now["week"][0])
@@ -101,6 +114,7 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
         seen = np.concatenate([controls, happens], axis=-1)
     seen = np.repeat(seen[:, :, None, :], form.geos, axis=2)
     calendar = np.broadcast_to(briefs.calendar_of(date.fromisoformat(scenario.time.start), t), (replicates, form.total))
+    contacts = contacts_of(scenario, now, path)
 
     def observed(x: Array) -> Array:  # the panel's rows; nothing of the weeks from the origin on
         rows = np.array(x[:, form.pre : form.pre + form.weeks])
@@ -111,7 +125,7 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
         origin=np.full(replicates, weeks, dtype=np.int32),
         lever=observed(path.lever),
         spend=observed(path.paid),
-        exposure=None,
+        exposure=None if contacts is None else observed(contacts),
         kpi=observed(path.kpi),
         controls=observed(seen),
         calendar=observed(calendar),
@@ -121,7 +135,7 @@ def brief_of(scenario: Scenario, form: Form, noise: Noise, now: State, path: Obs
     future = Future(
         lever=path.lever[:, holdout],
         spend=path.paid[:, holdout],
-        exposure=None,
+        exposure=None if contacts is None else contacts[:, holdout],
         controls=seen[:, later],
         calendar=calendar[:, later].copy(),
     )

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from simbench import briefs, ids
+from simbench import brief_changes, briefs, ids
 from simbench.blocks import in_blocks, make_room
-from simbench.briefs import Transform
+from simbench.brief_changes import Transform
 from simbench.errors import BadInput
 from simbench.records import Brief, Labels, Truth
 from simbench.world.base import Noise, Observation, State, rollout
@@ -187,7 +187,7 @@ def draw_transformed(
     Parameters
     ----------
     transform : str
-        ``"origin:-13"``, ``"perturbed:0.05"``, ``"placebo:tv:26"`` (:data:`simbench.briefs.TRANSFORMS`);
+        ``"origin:-13"``, ``"perturbed:0.05"``, ``"placebo:tv:26"`` (:data:`simbench.brief_changes.TRANSFORMS`);
         ``""`` is as drawn. An origin moves questions and truth; the others change what the panel
         shows, and the truth stays that of the world.
 
@@ -199,7 +199,7 @@ def draw_transformed(
     scenario = source if isinstance(source, Scenario) else read_scenario(source)
     asked = transform_of(scenario, transform)
     drawn = draw(scenario, replicates, truth=truth, master=master, origin=asked.origin)
-    change = briefs.TRANSFORMS[asked.name].change if asked.name else None
+    change = brief_changes.TRANSFORMS[asked.name].change if asked.name else None
     if change is None:
         return drawn
 
@@ -216,9 +216,9 @@ def transform_of(scenario: Scenario, text: str) -> Transform:
     Raises
     ------
     BadInput
-        For what :func:`simbench.briefs.parse_transform` refuses, and what the scenario does not have.
+        For what :func:`simbench.brief_changes.parse_transform` refuses, and what the scenario does not have.
     """
-    asked, channels = briefs.parse_transform(text), [channel.name for channel in scenario.channels]
+    asked, channels = brief_changes.parse_transform(text), [channel.name for channel in scenario.channels]
     weeks = weeks_before(asked.origin, scenario.time.weeks)
     if asked.name == "placebo":
         name, shift = asked.values

@@ -13,7 +13,7 @@ import worlds
 
 from simbench.backends.base import Backend, everything, python_backend
 from simbench.backends.changed import in_kpi, in_money, reversed_channels
-from simbench.backends.conformance import FAILED, NOT_APPLICABLE, PASSED, check
+from simbench.backends.conformance import FAILED, LAWS, NOT_APPLICABLE, PASSED, Asked, answered, ask, check
 from simbench.backends.registry import NATIVE, backend_named
 from simbench.errors import BadInput
 from simbench.records import Answers
@@ -32,6 +32,7 @@ SMALL = {
     "-by-model": "[on=ols]",
 }
 DRAWS = 64
+KEY = np.array([1, 7], dtype=np.uint32)
 FIXED = '[[questions.problems]]\nname = "fixed"'
 
 
@@ -63,6 +64,37 @@ def test_every_native_contender_keeps_the_laws(name, nation, geos):
     checks = check(backend_named(small(name)), [*nation, *geos])
     assert [each for each in checks if each.status == FAILED] == []
     assert sum(each.status == PASSED for each in checks) >= 10
+
+
+def counted(briefs):
+    """The same briefs with contacts of the first channel, dearer week by week."""
+
+    def bought(x):
+        return np.array([3.0, 0.0]) * x / 1.01 ** np.arange(len(x))[:, None, None]
+
+    return [
+        brief._replace(
+            panel=brief.panel._replace(exposure=bought(brief.panel.spend)),
+            questions=brief.questions._replace(
+                future=brief.questions.future._replace(exposure=bought(brief.questions.future.spend))
+            ),
+        )
+        for brief in briefs
+    ]  # fmt: skip
+
+
+def test_a_contender_keeps_the_laws_where_contacts_are_counted(nation):
+    checks = {each.name: each for each in check(backend_named("ols"), counted(nation))}
+    assert [each for each in checks.values() if each.status == FAILED] == []
+    assert checks["other contacts"].status == PASSED
+
+
+def test_who_takes_contacts_answers_about_money(nation):
+    """The laws that a model of contacts might break, without those that compile for another shape."""
+    backend, briefs, keys = backend_named("national-laplace[pool=200,media=exposure]"), counted(nation)[:1], [KEY]
+    asked = Asked(backend, briefs, keys, answered(ask(backend, briefs, keys)), 0.0)
+    for law in ("other money", "other contacts", "channel order", "after the origin"):
+        LAWS[law](asked)  # raises where it does not hold
 
 
 # --- every check catches its fault
@@ -195,6 +227,16 @@ def test_a_fault_is_caught(author, caught, nation, geos):
 
 def backend_of(answer, supports=everything):
     return Backend("fake", "1", {}, answer, 1, supports, frozenset(), frozenset())
+
+
+def takes_contacts_for_money(key, brief):
+    share = brief.panel.exposure[: brief.panel.origin].sum() / brief.panel.spend[: brief.panel.origin].sum()
+    return answers_of(brief, share)
+
+
+def test_contacts_taken_for_money_are_caught(nation):
+    assert "other contacts" in faults(takes_contacts_for_money, counted(nation))
+    assert faults(lambda key, brief: answers_of(brief), counted(nation)) == set()
 
 
 def test_company_that_matters_is_caught(nation):

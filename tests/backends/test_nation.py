@@ -61,6 +61,12 @@ def replied(brief, draws=4):
 
 def test_a_national_model_is_shown_sums_and_usual_controls(brief):
     panel, questions, whole = brief.panel, brief.questions, nation(brief)
+    counted = nation(brief._replace(
+        panel=panel._replace(exposure=5 * panel.spend),
+        questions=questions._replace(future=questions.future._replace(exposure=5 * questions.future.spend)),
+    ))  # fmt: skip
+    np.testing.assert_allclose(counted.panel.exposure, 5 * whole.panel.spend, rtol=1e-12)
+    np.testing.assert_allclose(counted.questions.future.exposure, 5 * whole.questions.future.spend, rtol=1e-12)
     for name in ("kpi", "lever", "spend"):
         np.testing.assert_allclose(getattr(whole.panel, name)[:, 0], getattr(panel, name).sum(axis=1), rtol=1e-12)
     np.testing.assert_allclose(whole.questions.future.spend[:, 0], questions.future.spend.sum(axis=1), rtol=1e-12)

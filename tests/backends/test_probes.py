@@ -10,7 +10,7 @@ from backends import probes
 from simbench import ids
 from simbench.backends.conformance import FAILED, check
 from simbench.backends.registry import backend_named, backends_named
-from simbench.briefs import perturbed
+from simbench.brief_changes import perturbed
 from simbench.estimands import plan_of
 from simbench.world.truth import draw
 

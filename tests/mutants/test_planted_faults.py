@@ -58,6 +58,14 @@ FAULTS = (
         (("estimands.py", "-3, -1), span), origin)", "-3, -1), span))"),),
     ),
     Fault(
+        "contacts counted at the prices of the pre-history", "tests/world/test_media.py::test_contacts_that_are_seen",
+        (("world/seen.py", "rate[:, : path.paid.shape[1], None]", "rate[:, :1, None]"),),
+    ),
+    Fault(
+        "contacts of the holdout at the last price of the panel", "tests/backends/bayes/test_exposure.py::test_contacts_by_hand",
+        (("backends/bayes/data.py", "money = laid_out(panel, panel.spend, future.spend, ahead)", "money = laid_out(panel, panel.spend, 0.0 * future.spend, ahead)"),),
+    ),
+    Fault(
         "a control that media do not move", "tests/world/test_shipped.py::test_the_oracle_draws_the_same_paths[site-visits]",
         (("world/panel.py", "brought = planned[0].sum(axis=(1, 2))", "brought = 0.0 * planned[0].sum(axis=(1, 2))"),),
     ),

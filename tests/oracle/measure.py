@@ -25,19 +25,31 @@ def seen(one: Case, draws: Draws, origin: int) -> dict[str, Any]:
         "lever": roll.lever[P : P + T, 0].copy(), "spend": roll.paid[P : P + T, 0].copy(),
         "kpi": roll.kpi[P : P + T, 0].copy(), "mask": np.array([float(t < origin) for t in range(T)]), "claims": None,
     }  # fmt: skip
+    contacts = bought(one)
+    shown["exposure"] = None if contacts is None else contacts[P : P + T].copy()
+    shown["contacts ahead"] = None if contacts is None else contacts[P + origin : P + origin + world.H]
     for step in one.scenario.measure:
         change(one, draws, step, shown, origin)
     for t in range(T):
         if shown["mask"][t] == 0:
             shown["kpi"][t] = 0
         if t >= origin:
-            for name in ("lever", "spend", "claims"):
+            for name in ("lever", "spend", "claims", "exposure"):
                 if shown[name] is not None:
                     shown[name][t] = 0
     recorded = [shown["kpi"][t].sum() for t in range(T) if shown["mask"][t] == 1]
     shown["kpi_scale"] = sum(recorded) / len(recorded)
     shown["spend_scale"] = sum(shown["spend"][t].sum(axis=0) for t in range(origin)) / origin
     return shown
+
+
+def bought(one: Case) -> np.ndarray | None:
+    """Contacts that analysts are told of [n, G, C]: money over the price of its week."""
+    contacts = one.factual.paid[:, 0].copy()
+    for c, channel in enumerate(one.scenario.channels):
+        for n in range(len(contacts)):
+            contacts[n, :, c] *= one.world.rate[n, c] if channel.exposure_seen else 0.0
+    return contacts if any(channel.exposure_seen for channel in one.scenario.channels) else None
 
 
 def change(one: Case, draws: Draws, step: Any, shown: dict[str, Any], origin: int) -> None:

@@ -354,6 +354,8 @@ def channel(layout: Layout, c: int, structure: int, kinds: Any, number: Numbers)
         out["effectiveness"] = effectiveness(changes, layout, number)
     if turn % 4 == 3:
         out["price"] = {"per_year": number(-0.1, 0.4), "season": number(-1.0, 1.0)}
+    if turn % 2:
+        out["exposure_seen"] = True
     if layout.geos > 1 and turn % 2:
         out["national_only"] = True
     if scaled_by != "money" and turn % 3 == 1:

@@ -39,6 +39,12 @@ def test_what_is_seen_equals_oracle(seed: int, tmp_path: Path) -> None:
         pairs = {name: (getattr(panel, name), expected[name]) for name in ("kpi", "mask")}
         pairs |= {name: (getattr(context, name), expected[name]) for name in ("kpi_scale", "spend_scale")}
         for c, channel in enumerate(case.world.channels):  # one by one: a unit of thousands must not hide an error
-            for name in ("lever", "spend", "claims"):
-                pairs[f"{name} {channel.name}"] = (getattr(panel, name)[..., c], expected[name][..., c])
+            for name in ("lever", "spend", "claims", "exposure"):
+                if (getattr(panel, name) is None) != (expected[name] is None):
+                    pairs[name] = (getattr(panel, name), expected[name])
+                elif expected[name] is not None:
+                    pairs[f"{name} {channel.name}"] = (getattr(panel, name)[..., c], expected[name][..., c])
+            if panel.exposure is not None:
+                ahead = brief.questions.future.exposure, expected["contacts ahead"]
+                pairs[f"contacts ahead {channel.name}"] = tuple(x[..., c] for x in ahead)
         assert faults(pairs) == [], back

@@ -81,9 +81,11 @@ def test_every_column_of_a_brief_is_told(task):
     for name in ("panel", "future", "plans"):
         header = (task / "one" / f"{name}.csv").read_text().splitlines()[0].split(",")
         written[f"{name}.csv"] = {
-            re.sub(r"^(spend|cap|claim)_.*", r"\1_CHANNEL", re.sub(r"^control_.*", "control_NAME", c)) for c in header
+            re.sub(r"^(spend|cap|claim|exposure)_.*", r"\1_CHANNEL", re.sub(r"^control_.*", "control_NAME", c))
+            for c in header
         }
-    assert told["panel.csv"] - {"claim_CHANNEL"} == written["panel.csv"] and told["plans.csv"] == written["plans.csv"]
+    absent = {"claim_CHANNEL", "exposure_CHANNEL"}
+    assert told["panel.csv"] - absent == written["panel.csv"] and told["plans.csv"] == written["plans.csv"]
     assert written["future.csv"] == written["panel.csv"] - {"kpi"}
     for name in ("context", "questions"):
         held = json.loads((task / "one" / f"{name}.json").read_text())

@@ -5,6 +5,7 @@ The formulas themselves are compared with the oracle's; here, what must hold wha
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 import worlds
@@ -96,6 +97,41 @@ def test_dearer_contacts_bring_less_for_the_same_money(tmp_path):
     roas = [t.answers.contribution[..., 0] / t.paid[..., 0] for t in (dear, plain)]
     np.testing.assert_allclose(roas[0][:, 0], roas[1][:, 0], rtol=1e-9)
     assert (roas[0][:, 1] > roas[1][:, 1]).all() and (roas[0][:, 2] < roas[1][:, 2]).all()
+
+
+def test_contacts_that_are_seen(tmp_path):
+    """Money at the price of its week, of the channel whose contacts are counted; nothing else is shown, or changes."""
+    dear = "price = { per_year = 0.5 }"
+    text = {
+        shown: worlds.scenario(*(worlds.channel(n, spend) + extra for n, spend, extra in changed(dear + shown)))
+        for shown in ("", "\nexposure_seen = true")
+    }
+    for origin in (-5, 0):
+        plain, seen = (
+            draw(worlds.written(tmp_path, each), 2, truth=False, origin=origin).brief for each in text.values()
+        )
+        assert plain.panel.exposure is None and plain.questions.future.exposure is None
+        price = 1.5 ** (np.arange(60 + 8) / (365.25 / 7))[:, None]
+        panel, future, weeks = seen.panel, seen.questions.future, 60 + origin
+        np.testing.assert_allclose(panel.exposure[..., 0], panel.spend[..., 0] / price[:60], rtol=1e-12)
+        np.testing.assert_allclose(future.exposure[..., 0], future.spend[..., 0] / price[weeks : weeks + 8], rtol=1e-12)
+        assert (panel.exposure[..., 1] == 0).all() and (future.exposure[..., 1] == 0).all()
+        assert panel.exposure[:, :weeks, :, 0].any() and not panel.exposure[:, weeks:].any()
+        bare = seen._replace(
+            panel=panel._replace(exposure=None),
+            questions=seen.questions._replace(future=future._replace(exposure=None)),
+        )
+        jax.tree.map(np.testing.assert_array_equal, plain, bare)
+
+
+def test_dirt_leaves_contacts_alone(tmp_path):
+    dirt = '[[measure]]\nname = "noise"\nkind = "spend-error"\nsd = 0.3\n'
+    dirt += '[[measure]]\nname = "loss"\nkind = "spend-tracking-loss"\nweek = 30\nshare = 0.5'
+    tables = [worlds.channel(n, spend) + extra for n, spend, extra in changed("exposure_seen = true")]
+    noisy = draw(worlds.written(tmp_path, worlds.scenario(*tables, extra=dirt)), 2, truth=False)
+    panel = noisy.brief.panel
+    np.testing.assert_array_equal(panel.exposure[..., 0], noisy.secret.path.paid[:, 12:72, :, 0])
+    assert not np.allclose(panel.spend[..., 0], panel.exposure[..., 0], rtol=0.1)
 
 
 def test_a_walk_is_expected_to_stay_where_it_is(tmp_path):

@@ -23,7 +23,7 @@ Array = Any
 
 @known
 class Structure(NamedTuple):
-    """Draws of a mix model as it answers: ``base + sum_c amplitude x path x curve(carry-over of lever / money)``."""
+    """Draws of a mix model: ``base + sum_c amplitude x path x curve(carry-over of rate x lever / money)``."""
 
     base: Array  #: [D, N, G] KPI without media
     kernel: Array  #: [D, L, C]
@@ -32,6 +32,7 @@ class Structure(NamedTuple):
     slope: Array  #: [D, C]
     path: Array | None  #: [D, 1, C, N]
     money: Array  #: [G, C] unit of the lever
+    rate: Array | None  #: [G, C, N] what a unit of money buys
     noise: Array  #: [D, G] sd of a week's error
     freedom: Array | None  #: [D] degrees of freedom of the errors; None = normal
 
@@ -75,7 +76,8 @@ def structure_of(
 
     keys = jax.random.split(key, len(points))
     base, kernel, amplitude, half_at, slope, over_time, noise, freedom = jax.vmap(one)(keys, points)
-    return Structure(base, kernel, amplitude, half_at, slope, over_time, data.money, noise, freedom)
+    rate = None if data.rate is None else jnp.moveaxis(data.rate, 0, -1)
+    return Structure(base, kernel, amplitude, half_at, slope, over_time, data.money, rate, noise, freedom)
 
 
 def answer_structure(curve: str, key: Array, structure: Structure, brief: Brief) -> Answers:
@@ -92,7 +94,7 @@ def answer_structure(curve: str, key: Array, structure: Structure, brief: Brief)
         def bent(v: Array) -> Array:
             return amplitude[..., None] * saturate(curve, v, half_at[:, None], slope[:, None])
 
-        return Effects(base, before, bent, lambda x: x, path, memory=kernel.shape[0] - 1)
+        return Effects(base, before, bent, lambda x: x, path, kernel.shape[0] - 1, s.rate)
 
     draws = (s.base, s.kernel, s.amplitude, s.half_at, s.slope, s.path)
     answers = answer_draws(effects, draws, lever, brief)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from simbench.backends.bayes.model import Model
-from simbench.briefs import timeline
+from simbench.briefs import laid_out, timeline
 from simbench.estimands import within
 from simbench.records import Brief
 from simbench.transforms import fourier
@@ -44,6 +44,7 @@ class Data(NamedTuple):
     centre: Array  #: [G] KPI = scale x (scaled + centre)
     scale: Array  #: [G]
     money: Array  #: [G, C] unit of the lever
+    rate: Array | None  #: [N, G, C] what a unit of money buys, against the usual; None where money itself acts
     tier: Array  #: [G] which group of geos, int32
     people: Array  #: [G] log of the population over that of a typical geo
 
@@ -62,7 +63,9 @@ def data_of(brief: Brief, model: Model) -> Data:
 
     seen = laid(panel.mask, past)
     kpi = laid(panel.kpi, seen).T
-    spend, lever = (jnp.moveaxis(laid(x, past), 1, 0) for x in (panel.spend, panel.lever))
+    rate = _rate(brief, periods) if model.media == "exposure" and panel.exposure is not None else None
+    acting = panel.lever if rate is None else panel.lever * rate[:weeks]
+    spend, lever = (jnp.moveaxis(laid(x, past), 1, 0) for x in (panel.spend, acting))
     centre, scale = _kpi_scale(model, kpi, seen)
     money, active = _lever_scale(model, lever)
 
@@ -98,6 +101,7 @@ def data_of(brief: Brief, model: Model) -> Data:
         centre=centre,
         scale=scale,
         money=money,
+        rate=rate,
         # the largest geos are the first tier
         tier=jnp.argsort(jnp.argsort(-panel.population)) // groups,
         people=jnp.log(panel.population) - jnp.log(panel.population).mean(),
@@ -144,6 +148,29 @@ def _lever_scale(model: Model, lever: Array) -> tuple[Array, Array]:
     others = jnp.where(active, unit, 0.0).sum(axis=1) / jnp.maximum(active.sum(axis=1), 1)
     instead = jnp.where(others > 0, others, 1.0)[:, None]
     return jnp.where(active, unit, instead), active * 1.0
+
+
+def _rate(brief: Brief, periods: int) -> Array:
+    """Contacts that a unit of money buys [N, G, C], over what it bought on average; 1 where they are not counted.
+
+    A geo without spend is taken for the nation, and a week without any for the last one with some: so are the
+    weeks after the holdout.
+    """
+    panel, future = brief.panel, brief.questions.future
+    ahead, n = periods - panel.spend.shape[0], jnp.arange(periods)[:, None, None]
+    contacts = laid_out(panel, panel.exposure, future.exposure, ahead)
+    money = laid_out(panel, panel.spend, future.spend, ahead)
+
+    def ratio(own: Array, instead: Array | float) -> Array:  # of sums along the geos, or of each
+        return jnp.where(own[1] > 0, own[0] / jnp.where(own[1] > 0, own[1], 1.0), instead)
+
+    both = jnp.stack([contacts, money])
+    nation = both.sum(axis=2, keepdims=True)
+    bought, known = ratio(both, ratio(nation, 0.0)), nation[1] > 0
+    latest = jax.lax.cummax(jnp.where(known, n, jnp.argmax(known, axis=0)), axis=0)
+    usual = ratio(jnp.where(n < panel.origin, nation, 0.0).sum(axis=1), 0.0)
+    steady = jnp.take_along_axis(bought, jnp.broadcast_to(latest, bought.shape), axis=0)
+    return jnp.where(usual > 0, steady / jnp.where(usual > 0, usual, 1.0), 1.0)
 
 
 def _season(model: Model, brief: Brief, periods: int) -> Array:

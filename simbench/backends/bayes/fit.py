@@ -192,7 +192,7 @@ class Fitter(NamedTuple):
         """What posterior points answer, world by world."""
         told = [diagnostics_of(self.engine, fit, i) for i in range(len(keys))]
         chosen = [evenly(points, briefs.questions.sizes.draws) for points in fit.points]
-        whole = [all(np.isfinite(x[i]).all() for x in data) for i in range(len(keys))]
+        whole = [all(np.isfinite(x[i]).all() for x in jax.tree.leaves(data)) for i in range(len(keys))]
         replies: dict[int, Answers | Failure] = {}
         for i, points in enumerate(chosen):
             if not (whole[i] and np.isfinite(points).all()):

@@ -43,6 +43,7 @@ class Model(NamedTuple):
     curve: str = "hill"  #: a saturation of transforms.py
     order: int = 2  #: yearly Fourier pairs
     kpi: str = "mean"  #: scale of the KPI: "mean" (less 1), "max" (not centred) or "standard" (mean 0, sd 1)
+    media: str = "spend"  #: what acts: "spend", or "exposure": contacts, of channels whose are counted
     lever: str = "mean"  #: scale of a lever: "mean" or "median" of its weeks with any, or "max"
     controls: str = "standard"  #: "standard" (mean 0, sd 1) or "raw"
     calendar: bool = False  #: the season follows the calendar instead of the number of the week

@@ -33,6 +33,8 @@ FORMS = (
            choices=("geometric", "delayed", "weibull-pdf", "weibull-cdf")),
     Option("curve", "hill", "how spend saturates", source="Jin and others 2017; PyMC-Marketing for the logistic",
            choices=("hill", "logistic", "exponential")),
+    Option("media", "spend", "what acts: money, or contacts where they are counted", source="Meridian; PyMC-Marketing",
+           choices=("spend", "exposure")),
 )  # fmt: skip
 
 
@@ -86,17 +88,20 @@ def _plain(numbers: dict[str, Any]) -> Plain:
 RETURN = Parameter("effect", "channel", Prior("expected-return", ()))
 
 
-def national(carry_over: str = "geometric", curve: str = "hill", effects: str = "positive", **numbers: Any) -> Model:
+def national(
+    carry_over: str = "geometric", curve: str = "hill", effects: str = "positive", media: str = "spend", **numbers: Any
+) -> Model:
     """Carry-over, then saturation, on a level with trend, season and controls; returns have the analyst's prior.
 
     ``effects="free"``: returns are normal with the analyst's mean and sd, of either sign, and integrated out
-    with the rest that is linear. Sources: Jin and others 2017; Zhang and others 2024 (returns as parameters).
+    with the rest that is linear. ``media="exposure"``: contacts act instead of money, at the price of their week;
+    a return stays that of money. Sources: Jin and others 2017; Zhang and others 2024 (returns as parameters).
     """
     free = effects == "free"
     return Model(
         "national",
         (*(() if free else (RETURN,)), *_media(numbers, carry_over, curve), _noise(numbers)),
-        _plain(numbers), carry_over=carry_over, curve=curve, order=numbers["order"],
+        _plain(numbers), carry_over=carry_over, curve=curve, order=numbers["order"], media=media,
         free=Prior("expected", ()) if free else None,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simbench.errors import BadInput
 from simbench.optimum.feasible import Constraints
-from simbench.optimum.relax import Cells, Evaluate
+from simbench.optimum.relax import Cells, Evaluate, along, count_below
 from simbench.optimum.separable import separable
 
 #: Answered curves are read off a few levels: a closer optimum than this would be one of the interpolation.
@@ -79,27 +79,41 @@ def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth
     twist = (slope[..., :-1] + slope[..., 1:] - 2.0 * chord) / width**2
     with np.errstate(divide="ignore", invalid="ignore"):
         turn = -bend / (3.0 * twist)
-    inside = (turn > 0) & (turn < width)  # False where there is no turning point
-    turn = np.where(inside, turn, 0.0)
-    at_turn = slope[..., :-1] + turn * (2.0 * bend + 3.0 * turn * twist)
-    marks = np.concatenate([knots, knots[..., :-1] + turn], axis=-1)[..., None, :]
-    steep = np.concatenate([slope, at_turn], axis=-1)[..., None, :]
+    turns = (turn > 0) & (turn < width)  # False where there is no turning point
+    step = np.where(turns, turn, 0.0)
+    at_turn = slope[..., :-1] + step * (2.0 * bend + 3.0 * step * twist)
+    turn = np.where(turns, knots[..., :-1] + step, np.nan)  # NaN lies in no cell
+    ends = np.maximum(slope[..., :-1], slope[..., 1:]), np.minimum(slope[..., :-1], slope[..., 1:])
+    whole = np.where(turns, np.maximum(ends[0], at_turn), ends[0]), np.where(turns, np.minimum(ends[1], at_turn), ends[1])
 
     def evaluate(amounts: NDArray) -> Cells:
-        piece = (amounts[..., None] >= knots[..., None, 1:-1]).sum(-1)
+        def of(part: NDArray, piece: NDArray) -> NDArray:
+            return along(np.broadcast_to(part, (*amounts.shape[:-1], part.shape[-1])), piece)
 
-        def of(part: NDArray) -> NDArray:
-            return np.take_along_axis(np.broadcast_to(part, (*amounts.shape[:-1], part.shape[-1])), piece, -1)
-
-        step, first, second, third = amounts - of(knots), of(slope), of(bend), of(twist)
-        height = of(value) + step * (first + step * (second + step * third))
+        inner = np.broadcast_to(knots[..., 1:-1], (*amounts.shape[:-1], knots.shape[-1] - 2))
+        piece = count_below(inner, amounts) if inner.shape[-1] else np.zeros(amounts.shape, np.intp)
+        step, first, second, third = amounts - of(knots, piece), of(slope, piece), of(bend, piece), of(twist, piece)
+        height = of(value, piece) + step * (first + step * (second + step * third))
         tilt = first + step * (2.0 * second + 3.0 * step * third)
-        between = (marks > amounts[..., :-1, None]) & (marks < amounts[..., 1:, None])
-        highest = np.where(between, steep, -np.inf).max(-1)
-        lowest = np.where(between, steep, np.inf).min(-1)
-        left, right = tilt[..., :-1], tilt[..., 1:]
-        steepest = np.maximum(np.maximum(left, right), highest)
-        return Cells(height, tilt, steepest, np.minimum(np.minimum(left, right), lowest))
+        left, right, low, high = piece[..., :-1], piece[..., 1:], amounts[..., :-1], amounts[..., 1:]
+        steepest, flattest = (best(tilt[..., :-1], tilt[..., 1:]) for best in (np.maximum, np.minimum))
+        for part in (left, right):  # the turning points of the pieces in which a cell begins and ends
+            place, there = of(turn, part), of(at_turn, part)
+            between = (place > low) & (place < high)
+            steepest = np.where(between, np.maximum(steepest, there), steepest)
+            flattest = np.where(between, np.minimum(flattest, there), flattest)
+        # whole pieces in between, and the knots where they begin; few cells have any
+        crosses = right > left
+        for part in (left + 1, right):
+            there = of(slope, np.where(crosses, part, 0))
+            steepest = np.where(crosses, np.maximum(steepest, there), steepest)
+            flattest = np.where(crosses, np.minimum(flattest, there), flattest)
+        for further in range(1, int((right - left).max(initial=0))):
+            covered = left + further < right
+            piece = np.where(covered, left + further, 0)
+            steepest = np.where(covered, np.maximum(steepest, of(whole[0], piece)), steepest)
+            flattest = np.where(covered, np.minimum(flattest, of(whole[1], piece)), flattest)
+        return Cells(height, tilt, steepest, flattest)
 
     return evaluate
 

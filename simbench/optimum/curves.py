@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simbench.errors import BadInput
-from simbench.optimum.feasible import Constraints
+from simbench.optimum.feasible import Constraints, take
 from simbench.optimum.relax import Cells, Evaluate, along, count_below
 from simbench.optimum.separable import separable
 
 #: Answered curves are read off a few levels: a closer optimum than this would be one of the interpolation.
 READ = 1e-5
+#: Units of worlds that are allocated side by side: enough to share the calls, few enough to stay in the cache.
+TOGETHER = 5120
 
 
 def pchip_slopes(levels: NDArray, values: NDArray) -> NDArray[np.float64]:
@@ -175,5 +177,8 @@ def allocate(
         own_spent = None if paid is None else spent[worlds]
         return pchip_cells(knots[worlds], gained[worlds], own_spent, money[worlds])
 
-    amounts = separable(cells(np.arange(len(knots))), constraints, tolerance=READ, select=cells).amounts
+    size, amounts = max(1, TOGETHER // low.shape[1]), np.empty(low.shape)
+    for worlds in np.split(np.arange(len(knots)), range(size, len(knots), size)):
+        select = lambda rows, worlds=worlds: cells(worlds[rows])  # noqa: E731
+        amounts[worlds] = separable(cells(worlds), take(constraints, worlds), tolerance=READ, select=select).amounts
     return amounts[0] if single else amounts

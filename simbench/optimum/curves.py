@@ -125,9 +125,12 @@ def _curves(name: str, part: ArrayLike, levels: ArrayLike) -> NDArray[np.float64
     if curves.shape != np.shape(levels) or curves.ndim not in (2, 3):
         right = f"[U, L] or [R, U, L] like the levels, which are {np.shape(levels)}"
         raise BadInput(name, f"has shape {curves.shape}", right)
+    curves = curves if curves.ndim == 3 else curves[None]
     if not np.isfinite(curves).all():
-        raise BadInput(name, "contains a number that is not finite", "answer every level")
-    return curves if curves.ndim == 3 else curves[None]
+        world, unit, level = np.argwhere(~np.isfinite(curves))[0]
+        what = f"is not finite at level {level}: {curves[world, unit, level]}"
+        raise BadInput(f"{name} of unit {unit} in world {world}", what, "answer every level")
+    return curves
 
 
 def allocate(

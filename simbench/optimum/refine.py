@@ -85,8 +85,12 @@ def asker(evaluate: Evaluate, select: Callable[[NDArray], Evaluate] | None, lowe
 
     def ask(levels: NDArray) -> Cells:
         cells = Cells(*(np.asarray(part, float) for part in narrow(levels)))
-        if not np.isfinite(cells.value).all() or any(np.isnan(part).any() for part in cells):
-            raise BadInput("evaluate", "gave a value that is not finite", "curves are finite on their boxes")
+        for name, part in cells._asdict().items():
+            lost = np.argwhere(np.isnan(part) if name != "value" else ~np.isfinite(part))
+            if lost.size:
+                where = tuple(lost[0])
+                what = f"gave a {name} that is not finite, of unit {where[1]} from {levels[where]:g} on"
+                raise BadInput("evaluate", what, "curves are finite on their boxes")
         if (np.isposinf(cells.steepest) & np.isneginf(cells.flattest)).any():
             raise BadInput("evaluate", "a slope is bounded on neither side", "bound it on one side at least")
         width, rise = np.diff(levels, axis=-1), np.diff(cells.value, axis=-1)

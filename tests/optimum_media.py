@@ -11,7 +11,7 @@ from simbench import optimum
 from simbench.optimum import Cells, Constraints
 from simbench.optimum.feasible import checked
 
-HILL, EXPONENTIAL, POWER = range(3)
+HILL, EXPONENTIAL, POWER, LOGISTIC = range(4)
 
 
 class Media(NamedTuple):
@@ -35,17 +35,23 @@ def terms(media: Media, amounts):
     v = amounts[..., None] / media.money / half
     with np.errstate(divide="ignore", invalid="ignore"):
         power, power_slope = v**slope, slope * np.where(slope == 1, 1.0, v ** (slope - 1))
-        value = np.select([kind == HILL, kind == POWER], [power / (1 + power), power], -np.expm1(-v))
-        tilt = np.select([kind == HILL, kind == POWER], [power_slope / (1 + power) ** 2, power_slope], np.exp(-v))
+        # the rise of a logistic curve over its start, without the difference of two numbers that are all but equal
+        across = np.cosh(slope * (v - 1) / 2)
+        rise = np.sinh(slope * v / 2) / (2 * across * np.cosh(slope / 2))
+        kinds = [kind == HILL, kind == POWER, kind == LOGISTIC]
+        value = np.select(kinds, [power / (1 + power), power, rise], -np.expm1(-v))
+        tilts = [power_slope / (1 + power) ** 2, power_slope, slope / (2 * across) ** 2]
+        tilt = np.select(kinds, tilts, np.exp(-v))
     return media.money * height * value, height / half * tilt
 
 
 def curves(media: Media, asked: list | None = None):
-    """`evaluate` with slope bounds from each term: largest at the ends or where a Hill curve bends."""
-    bends = (media.kind == HILL) & (media.slope > 1)
+    """`evaluate` with slope bounds from each term: steepest at the ends or where a curve bends; heights may be < 0."""
+    logistic = media.kind == LOGISTIC
+    bends = ((media.kind == HILL) & (media.slope > 1)) | logistic
     s = np.where(bends, media.slope, 2.0)
-    turn = ((s - 1) / (s + 1)) ** (1 / s)
-    top = media.height / media.half * s * turn ** (s - 1) / (1 + turn**s) ** 2
+    turn = np.where(logistic, 1.0, ((s - 1) / (s + 1)) ** (1 / s))
+    top = np.where(logistic, s / 4, s * turn ** (s - 1) / (1 + turn**s) ** 2) * media.height / media.half
     turn, top, bends = ((x[:, :, None, :]) for x in (turn * media.half * media.money, top, bends))
 
     def evaluate(levels):
@@ -54,8 +60,8 @@ def curves(media: Media, asked: list | None = None):
         value, tilt = terms(media, levels)
         left, right = tilt[:, :, :-1], tilt[:, :, 1:]
         over = bends & (levels[:, :, :-1, None] <= turn) & (levels[:, :, 1:, None] >= turn)
-        steepest = np.where(over, np.maximum(top, np.maximum(left, right)), np.maximum(left, right)).sum(-1)
-        flattest = np.minimum(left, right).sum(-1)
+        steepest = np.fmax(np.where(over, top, np.nan), np.maximum(left, right)).sum(-1)
+        flattest = np.fmin(np.where(over, top, np.nan), np.minimum(left, right)).sum(-1)
         cost = media.cost
         return Cells(value.sum(-1) - cost * levels, tilt.sum(-1) - cost, steepest - cost, flattest - cost)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,9 +14,10 @@ from scipy.interpolate import PchipInterpolator
 
 from simbench import optimum
 from simbench.errors import BadInput
-from simbench.optimum import one_world
+from simbench.optimum import constraints_of, curves, one_world
 from simbench.optimum.curves import pchip_slopes
 from simbench.optimum.feasible import checked, repeat
+from simbench.records import Form, Problem
 
 # --- the feasible set
 
@@ -60,6 +63,44 @@ def test_what_can_be_met_is_not_named(money) -> None:
     limits = one_world(np.zeros(3), money * np.ones(3), [2 * money] * 2, rows, [0, money], np.array([1.0, 1.5]) * money)
     assert optimum.infeasible(limits) is None
     assert optimum.infeasible(one_world([1, 2], [1, 2], (3, 3))) is None
+
+
+def asked(**change) -> Problem:
+    """A problem of two units that spend 100 and 20, everything else as it is by default."""
+    now = np.array([[100.0, 20.0]])
+    limits = {"lower": 0 * now, "upper": 2 * now, "budget": np.array([[120.0, 120.0]])} | change
+    none = np.zeros((1, 0))
+    return Problem(
+        *(None,) * 3, now, None, *limits.values(), np.zeros((1, 0, 2)), none, none, np.ones(1), Form(disjoint=True)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"budget": np.array([[120e3, 120e3]])}, "the lowest total come to 120000 where the status quo spends 120"),
+        ({"budget": np.array([[0.0, 0.12]])}, "the highest total come to 0.12"),
+        ({"lower": np.array([[50e3, 0.0]])}, "the lower bounds come to 50000"),
+        ({"upper": np.array([[200e3, 40e3]])}, "the upper bounds come to 240000"),
+        ({"upper": np.array([[200.0, 0.04]])}, "some upper bounds come to 0.04"),
+    ],
+)
+def test_money_in_another_unit_is_warned_about(change, words) -> None:
+    with pytest.warns(UserWarning, match=f"problem: {words}.*: expected is money in the unit of the spend"):
+        constraints_of(asked(**change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {}, {"upper": np.array([[5000.0, 0.0]])}, {"upper": np.array([[np.inf, np.inf]])},
+        {"budget": np.array([[0.0, np.inf]])}, {"budget": np.array([[0.0, 0.0]])},
+    ],
+)  # fmt: skip
+def test_bounds_that_only_are_wide_or_zero_are_not(change) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        constraints_of(asked(**change))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +234,8 @@ def test_any_answer_gives_feasible_amounts_and_the_same_ones(shape, grouped) -> 
     [
         ([[0, 3, 2.0]], [[0, 1, 2.0]], "do not rise"),
         ([[0, 1, 2.0]], [[0, 1.0]], "has shape"),
-        ([[0, 1, 2.0]], [[0, np.inf, 2.0]], "not finite"),
+        ([[0, 1, 2.0]], [[0, np.inf, 2.0]], "kpi of unit 0 in world 0: is not finite at level 1: inf"),
+        ([[0, np.nan, 2.0]], [[0, 1.0, 2.0]], "levels of unit 0 in world 0: is not finite at level 1: nan"),
         ([[0, 1, 1.5]], [[0, 1, 2.0]], "levels of unit 0"),
     ],
 )
@@ -202,7 +244,24 @@ def test_answers_that_are_no_curves_are_refused(levels, kpi, match) -> None:
         optimum.allocate(levels, kpi, None, 1.0, one_world([0], [2], (0, 2)))
 
 
-def test_a_batch_of_worlds_is_each_world_alone() -> None:
+@pytest.mark.parametrize("total", [(0.0, np.inf), (0.0, 4.0), (2.0, 4.0)])
+def test_who_brings_nothing_or_does_harm_gets_nothing(total) -> None:
+    """Negative returns: zero is possible, for one unit and for all of them."""
+    levels = np.linspace(0, 1, 21) ** 2 * np.array([2.0, 3.0, 4.0])[:, None]
+    sign = np.array([1.0, 0.0, -1.0])[:, None]
+    limits = one_world(np.zeros(3), levels[:, -1], total)
+    amounts = optimum.allocate(levels, sign * 4 * levels / (levels + 1), None, 1.0, limits)
+    assert amounts[0] > 0.5
+    if total[0] <= 1.0:  # 4 a / (1 + a) - a is best at a = 1
+        assert_allclose(amounts, [1.0, 0.0, 0.0], atol=5e-3)
+        assert_array_equal(amounts[1:], 0.0)
+        assert_array_equal(optimum.allocate(levels, -levels, None, 1.0, limits), 0.0)
+    else:  # what has to be spent is spent where it does no harm
+        assert_allclose(amounts, [2.0, 0.0, 0.0], atol=5e-2)
+
+
+def test_a_batch_of_worlds_is_each_world_alone(monkeypatch) -> None:
+    monkeypatch.setattr(curves, "TOGETHER", 6)  # two worlds a portion
     generator = np.random.default_rng(43)
     levels = np.linspace(0, 1, 21) ** 2 * generator.uniform(1, 4, (6, 3, 1))
     kpi, paid = 4 * levels / (levels + 1), levels * generator.uniform(0.5, 1, (6, 3, 1))

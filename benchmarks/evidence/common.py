@@ -98,12 +98,12 @@ def at_points(model: Any, key: Any, points: Any, data: Any) -> Any:
     return jax.lax.map(one, (keys, points), batch_size=32)
 
 
-def written(marker: str, text: str) -> None:
-    """Put a text between the lines ``<!-- marker -->`` and ``<!-- /marker -->`` of the page."""
-    page = PAGE.read_text(encoding="utf-8")
+def written(marker: str, text: str, page: Path = PAGE) -> None:
+    """Put a text between the lines ``<!-- marker -->`` and ``<!-- /marker -->`` of a page."""
+    old = page.read_text(encoding="utf-8")
     found = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
-    assert found.search(page), f"{PAGE} has no place for {marker}"
-    PAGE.write_text(found.sub(lambda hit: hit[1] + text + hit[2], page), encoding="utf-8")
+    assert found.search(old), f"{page} has no place for {marker}"
+    page.write_text(found.sub(lambda hit: hit[1] + text + hit[2], old), encoding="utf-8")
 
 
 def told(command: str, seconds: float) -> str:

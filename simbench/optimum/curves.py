@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simbench.errors import BadInput
-from simbench.optimum.feasible import Constraints
-from simbench.optimum.relax import Cells, Evaluate
+from simbench.optimum.feasible import Constraints, take
+from simbench.optimum.relax import Cells, Evaluate, along, count_below
 from simbench.optimum.separable import separable
 
 #: Answered curves are read off a few levels: a closer optimum than this would be one of the interpolation.
 READ = 1e-5
+#: Units of worlds that are allocated side by side: enough to share the calls, few enough to stay in the cache.
+TOGETHER = 5120
 
 
 def pchip_slopes(levels: NDArray, values: NDArray) -> NDArray[np.float64]:
@@ -79,27 +81,41 @@ def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth
     twist = (slope[..., :-1] + slope[..., 1:] - 2.0 * chord) / width**2
     with np.errstate(divide="ignore", invalid="ignore"):
         turn = -bend / (3.0 * twist)
-    inside = (turn > 0) & (turn < width)  # False where there is no turning point
-    turn = np.where(inside, turn, 0.0)
-    at_turn = slope[..., :-1] + turn * (2.0 * bend + 3.0 * turn * twist)
-    marks = np.concatenate([knots, knots[..., :-1] + turn], axis=-1)[..., None, :]
-    steep = np.concatenate([slope, at_turn], axis=-1)[..., None, :]
+    turns = (turn > 0) & (turn < width)  # False where there is no turning point
+    step = np.where(turns, turn, 0.0)
+    at_turn = slope[..., :-1] + step * (2.0 * bend + 3.0 * step * twist)
+    turn = np.where(turns, knots[..., :-1] + step, np.nan)  # NaN lies in no cell
+    ends = np.maximum(slope[..., :-1], slope[..., 1:]), np.minimum(slope[..., :-1], slope[..., 1:])
+    whole = np.where(turns, np.maximum(ends[0], at_turn), ends[0]), np.where(turns, np.minimum(ends[1], at_turn), ends[1])
 
     def evaluate(amounts: NDArray) -> Cells:
-        piece = (amounts[..., None] >= knots[..., None, 1:-1]).sum(-1)
+        def of(part: NDArray, piece: NDArray) -> NDArray:
+            return along(np.broadcast_to(part, (*amounts.shape[:-1], part.shape[-1])), piece)
 
-        def of(part: NDArray) -> NDArray:
-            return np.take_along_axis(np.broadcast_to(part, (*amounts.shape[:-1], part.shape[-1])), piece, -1)
-
-        step, first, second, third = amounts - of(knots), of(slope), of(bend), of(twist)
-        height = of(value) + step * (first + step * (second + step * third))
+        inner = np.broadcast_to(knots[..., 1:-1], (*amounts.shape[:-1], knots.shape[-1] - 2))
+        piece = count_below(inner, amounts) if inner.shape[-1] else np.zeros(amounts.shape, np.intp)
+        step, first, second, third = amounts - of(knots, piece), of(slope, piece), of(bend, piece), of(twist, piece)
+        height = of(value, piece) + step * (first + step * (second + step * third))
         tilt = first + step * (2.0 * second + 3.0 * step * third)
-        between = (marks > amounts[..., :-1, None]) & (marks < amounts[..., 1:, None])
-        highest = np.where(between, steep, -np.inf).max(-1)
-        lowest = np.where(between, steep, np.inf).min(-1)
-        left, right = tilt[..., :-1], tilt[..., 1:]
-        steepest = np.maximum(np.maximum(left, right), highest)
-        return Cells(height, tilt, steepest, np.minimum(np.minimum(left, right), lowest))
+        left, right, low, high = piece[..., :-1], piece[..., 1:], amounts[..., :-1], amounts[..., 1:]
+        steepest, flattest = (best(tilt[..., :-1], tilt[..., 1:]) for best in (np.maximum, np.minimum))
+        for part in (left, right):  # the turning points of the pieces in which a cell begins and ends
+            place, there = of(turn, part), of(at_turn, part)
+            between = (place > low) & (place < high)
+            steepest = np.where(between, np.maximum(steepest, there), steepest)
+            flattest = np.where(between, np.minimum(flattest, there), flattest)
+        # whole pieces in between, and the knots where they begin; few cells have any
+        crosses = right > left
+        for part in (left + 1, right):
+            there = of(slope, np.where(crosses, part, 0))
+            steepest = np.where(crosses, np.maximum(steepest, there), steepest)
+            flattest = np.where(crosses, np.minimum(flattest, there), flattest)
+        for further in range(1, int((right - left).max(initial=0))):
+            covered = left + further < right
+            piece = np.where(covered, left + further, 0)
+            steepest = np.where(covered, np.maximum(steepest, of(whole[0], piece)), steepest)
+            flattest = np.where(covered, np.minimum(flattest, of(whole[1], piece)), flattest)
+        return Cells(height, tilt, steepest, flattest)
 
     return evaluate
 
@@ -109,9 +125,12 @@ def _curves(name: str, part: ArrayLike, levels: ArrayLike) -> NDArray[np.float64
     if curves.shape != np.shape(levels) or curves.ndim not in (2, 3):
         right = f"[U, L] or [R, U, L] like the levels, which are {np.shape(levels)}"
         raise BadInput(name, f"has shape {curves.shape}", right)
+    curves = curves if curves.ndim == 3 else curves[None]
     if not np.isfinite(curves).all():
-        raise BadInput(name, "contains a number that is not finite", "answer every level")
-    return curves if curves.ndim == 3 else curves[None]
+        world, unit, level = np.argwhere(~np.isfinite(curves))[0]
+        what = f"is not finite at level {level}: {curves[world, unit, level]}"
+        raise BadInput(f"{name} of unit {unit} in world {world}", what, "answer every level")
+    return curves
 
 
 def allocate(
@@ -161,5 +180,8 @@ def allocate(
         own_spent = None if paid is None else spent[worlds]
         return pchip_cells(knots[worlds], gained[worlds], own_spent, money[worlds])
 
-    amounts = separable(cells(np.arange(len(knots))), constraints, tolerance=READ, select=cells).amounts
+    size, amounts = max(1, TOGETHER // low.shape[1]), np.empty(low.shape)
+    for worlds in np.split(np.arange(len(knots)), range(size, len(knots), size)):
+        select = lambda rows, worlds=worlds: cells(worlds[rows])  # noqa: E731
+        amounts[worlds] = separable(cells(worlds), take(constraints, worlds), tolerance=READ, select=select).amounts
     return amounts[0] if single else amounts

@@ -6,6 +6,7 @@ no absolute tolerance appears.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from simbench.records import Problem
 
 #: Share of the largest amount by which a constraint may be missed before it counts as missed.
 SLACK = 1e-9
+#: Totals and boxes further than this factor from the status quo are probably in another unit of money.
+UNIT = 300.0
 
 
 class Constraints(NamedTuple):
@@ -51,10 +54,34 @@ def one_world(
 
 
 def constraints_of(problem: Problem) -> Constraints:
-    """The feasible sets of a batch of problems."""
+    """The feasible sets of a batch of problems; warns where they look like money in another unit than the status quo.
+
+    Every allocation of a problem passes here, so this is where a slip of a factor of 1,000 is noticed.
+    """
+    warn_of_unit(problem)
     return Constraints(
         problem.lower, problem.upper, problem.budget, problem.groups[0], problem.group_low, problem.group_high
     )
+
+
+def warn_of_unit(problem: Problem) -> None:
+    """A warning where total or boxes are more than :data:`UNIT` times the status quo, or less than that part of it."""
+    now, budget = np.asarray(problem.status_quo, float), np.asarray(problem.budget, float)
+    lower, upper, spent = np.asarray(problem.lower, float), np.asarray(problem.upper, float), now.sum(axis=-1)
+    small = (upper > 0) & (upper < now / UNIT)
+    odd = {
+        "the lowest total": (budget[:, 0], budget[:, 0] > UNIT * spent),
+        "the highest total": (budget[:, 1], (budget[:, 1] > 0) & (budget[:, 1] < spent / UNIT)),
+        "the lower bounds": (lower.sum(axis=-1), lower.sum(axis=-1) > UNIT * spent),
+        "the upper bounds": (upper.sum(axis=-1), np.isfinite(upper.sum(axis=-1)) & (upper.sum(axis=-1) > UNIT * spent)),
+        "some upper bounds": (np.where(small, upper, 0.0).sum(axis=-1), small.any(axis=-1)),
+    }
+    for name, (money, wrong) in odd.items():
+        worlds = np.flatnonzero(wrong & (spent > 0))
+        if worlds.size:
+            ends = f"{money[worlds[0]]:g} where the status quo spends {spent[worlds[0]]:g}"
+            expected = f"expected is money in the unit of the spend, within a factor of {UNIT:g} of it"
+            warnings.warn(f"problem: {name} come to {ends}: {expected}", stacklevel=3)
 
 
 def take(constraints: Constraints, worlds: ArrayLike) -> Constraints:

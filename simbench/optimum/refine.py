@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simbench.errors import BadInput
-from simbench.optimum.relax import Cells, Evaluate, Table, hermite, insert, pick
+from simbench.optimum.relax import Cells, Evaluate, Table, along, hermite, insert, pick
 
 #: Steps of the ladder to each side of a candidate; each is a quarter of the one before.
 STEPS = 6
@@ -85,8 +85,12 @@ def asker(evaluate: Evaluate, select: Callable[[NDArray], Evaluate] | None, lowe
 
     def ask(levels: NDArray) -> Cells:
         cells = Cells(*(np.asarray(part, float) for part in narrow(levels)))
-        if not np.isfinite(cells.value).all() or any(np.isnan(part).any() for part in cells):
-            raise BadInput("evaluate", "gave a value that is not finite", "curves are finite on their boxes")
+        for name, part in cells._asdict().items():
+            lost = np.argwhere(np.isnan(part) if name != "value" else ~np.isfinite(part))
+            if lost.size:
+                where = tuple(lost[0])
+                what = f"gave a {name} that is not finite, of unit {where[1]} from {levels[where]:g} on"
+                raise BadInput("evaluate", what, "curves are finite on their boxes")
         if (np.isposinf(cells.steepest) & np.isneginf(cells.flattest)).any():
             raise BadInput("evaluate", "a slope is bounded on neither side", "bound it on one side at least")
         width, rise = np.diff(levels, axis=-1), np.diff(cells.value, axis=-1)
@@ -109,7 +113,7 @@ def ladder(table: Table, amounts: NDArray, lower: NDArray, upper: NDArray) -> ND
     with e squared.
     """
     cell = hermite(table, amounts).cell[..., None]
-    width = np.take_along_axis(table.levels, cell + 1, -1) - np.take_along_axis(table.levels, cell, -1)
+    width = along(table.levels, cell + 1) - along(table.levels, cell)
     steps = np.maximum(width, 1e-9 * (upper - lower)[..., None]) * 0.25 ** np.arange(STEPS)
     place, low, high = amounts[..., None], lower[..., None], upper[..., None]
     left, right = place - steps, place + steps
@@ -124,12 +128,12 @@ def refine(ask: Ask, state: State, candidates: NDArray, levels: NDArray) -> Stat
     count = candidates.shape[-1]
     levels = np.concatenate([candidates, levels], axis=-1)
     order = np.argsort(levels, axis=-1)
-    rising = np.take_along_axis(levels, order, -1)
+    rising = along(levels, order)
     cells = ask(rising)
-    value = np.take_along_axis(cells.value, np.argsort(order, axis=-1)[..., :count], -1).sum(1)
+    value = along(cells.value, np.argsort(order, axis=-1)[..., :count]).sum(1)
     best = np.argmax(value, axis=-1)[:, None]
-    amounts = np.take_along_axis(candidates, best[..., None], -1)[..., 0]
-    value = np.take_along_axis(value, best, -1)[:, 0]
+    amounts = along(candidates, best[..., None])[..., 0]
+    value = along(value, best)[:, 0]
     better = value > state.value
     return State(
         insert(state.table, rising, cells),

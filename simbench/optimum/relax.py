@@ -76,6 +76,24 @@ class Relaxation(NamedTuple):
         return self.low_worth + self.shares * (self.high_worth - self.low_worth)
 
 
+def along(part: NDArray, index: NDArray) -> NDArray:
+    """``np.take_along_axis(part, index, -1)`` for indices >= 0: one flat take is several times faster."""
+    start = np.arange(0, part.size, part.shape[-1]).reshape(*part.shape[:-1], 1)
+    return np.take(part, start + index)
+
+
+def count_below(levels: NDArray, amounts: NDArray) -> NDArray[np.intp]:
+    """How many of the sorted levels [..., K] are no larger than each amount [..., k], by halving."""
+    low = np.zeros(amounts.shape, np.intp)
+    step = 1 << levels.shape[-1].bit_length()
+    while step > 1:
+        step //= 2
+        place = low + step
+        inside = place <= levels.shape[-1]
+        low += step * (inside & (along(levels, np.where(inside, place, 1) - 1) <= amounts))
+    return low
+
+
 def pick(table: Table, rows: NDArray) -> Table:
     """Some rows of a table."""
     return Table(table.levels[rows], Cells(*(part[rows] for part in table.cells)))
@@ -94,14 +112,14 @@ def insert(table: Table, levels: NDArray, cells: Cells) -> Table:
     inside = (after_new > 0) & (after_new < fresh)
 
     def levelled(before: NDArray, now: NDArray) -> NDArray:
-        return np.take_along_axis(np.concatenate([before, now], axis=-1), order, -1)
+        return along(np.concatenate([before, now], axis=-1), order)
 
     def celled(before: NDArray, now: NDArray, free: float) -> tuple[NDArray, NDArray]:
-        before, now = np.take_along_axis(before, in_old, -1), np.take_along_axis(now, in_new, -1)
+        before, now = along(before, in_old), along(now, in_new)
         return before, np.where(inside, now, free)
 
     return Table(
-        np.take_along_axis(merged, order, -1),
+        along(merged, order),
         Cells(
             levelled(old.value, cells.value),
             levelled(old.slope, cells.slope),
@@ -152,8 +170,8 @@ def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budge
     def best(price: NDArray, rows: NDArray | slice) -> tuple[NDArray, NDArray]:
         index = np.argmax(worth[rows] - price[:, None, None] * amount[rows], axis=-1)[..., None]
         return (
-            np.take_along_axis(amount[rows], index, -1)[..., 0],
-            np.take_along_axis(worth[rows], index, -1)[..., 0],
+            along(amount[rows], index)[..., 0],
+            along(worth[rows], index)[..., 0],
         )
 
     price = np.zeros(len(lower))
@@ -198,13 +216,13 @@ def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budge
 def upper_line(table: Table, amounts: NDArray) -> NDArray:
     """The proven upper line at any amounts ``[n, U]``."""
     levels, (value, _, steepest, flattest) = table
-    cell = np.clip((levels <= amounts[..., None]).sum(-1) - 1, 0, levels.shape[-1] - 2)[..., None]
+    cell = np.clip(count_below(levels, amounts[..., None]) - 1, 0, levels.shape[-1] - 2)
     left, right, start, end = (
-        np.take_along_axis(part, cell + step, -1)[..., 0] for part in (levels, value) for step in (0, 1)
+        along(part, cell + step)[..., 0] for part in (levels, value) for step in (0, 1)
     )
     with np.errstate(invalid="ignore"):
-        up = np.where(amounts > left, start + np.take_along_axis(steepest, cell, -1)[..., 0] * (amounts - left), start)
-        down = np.where(amounts < right, end - np.take_along_axis(flattest, cell, -1)[..., 0] * (right - amounts), end)
+        up = np.where(amounts > left, start + along(steepest, cell)[..., 0] * (amounts - left), start)
+        down = np.where(amounts < right, end - along(flattest, cell)[..., 0] * (right - amounts), end)
     return np.minimum(up, down)
 
 
@@ -220,9 +238,9 @@ class Model(NamedTuple):
 def hermite(table: Table, amounts: NDArray) -> Model:
     """The cubic model of the curves; infinite slopes are replaced by three times the chord."""
     levels, (value, slope, _, _) = table
-    cell = np.clip((levels <= amounts[..., None]).sum(-1) - 1, 0, levels.shape[-1] - 2)
+    cell = np.clip(count_below(levels, amounts[..., None])[..., 0] - 1, 0, levels.shape[-1] - 2)
     left, right, start, end, first, last = (
-        np.take_along_axis(part, cell[..., None] + step, -1)[..., 0]
+        along(part, cell[..., None] + step)[..., 0]
         for part in (levels, value, slope)
         for step in (0, 1)
     )
@@ -253,8 +271,8 @@ def polish(table: Table, amounts: NDArray, lower: NDArray, upper: NDArray, neare
     last = table.levels.shape[-1] - 1
     for _ in range(steps):
         _, slope, curvature, cell = hermite(table, amounts)
-        start = np.take_along_axis(table.levels, np.maximum(cell - 4, 0)[..., None], -1)[..., 0]
-        end = np.take_along_axis(table.levels, np.minimum(cell + 5, last)[..., None], -1)[..., 0]
+        start = along(table.levels, np.maximum(cell - 4, 0)[..., None])[..., 0]
+        end = along(table.levels, np.minimum(cell + 5, last)[..., None])[..., 0]
         concave = curvature < 0
         weight = np.where(concave, -1.0 / np.where(concave, curvature, -1.0), 0.0)
         start, end = np.clip(start, lower, amounts), np.clip(end, amounts, upper)

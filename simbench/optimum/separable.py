@@ -27,7 +27,7 @@ from simbench.optimum.relax import (
 from simbench.optimum.rows import under_rows
 
 #: Units of worlds that are branched side by side: enough to share the calls, few enough for memory.
-TOGETHER = 320
+TOGETHER = 1280
 
 
 def separable(

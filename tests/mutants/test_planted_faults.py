@@ -106,6 +106,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "an upper bound read off the lower ends of cells", "tests/test_optimum.py::test_the_bound_of_a_narrow_box_is_close_and_above[None]",
+        (("optimum/relax.py", "np.where(width > 0, np.minimum(up, down), value[..., :-1])", "value[..., :-1]"),),
+    ),
+    Fault(
+        "a bound that forgets where an S-shape is steepest", "tests/test_optimum_limits.py::test_bounds_of_answered_curves_hold_and_are_reached",
+        (("optimum/curves.py", "between = (place > low) & (place < high)", "between = (place > low) & (place < low)"),),
+    ),
+    Fault(
         "Shapley values by sampling where exact ones are possible", "tests/world/test_truth.py::test_shapley_values_by_all_orders",
         (("world/history.py", "    return subsets, weights\n", "    " + SAMPLED + "\n"),),
     ),

@@ -31,8 +31,8 @@ class Case(NamedTuple):
     futures: Sequence[World]  # worlds that differ after T, where mu's response depends on that
 
 
-def case(scenario: Any, replicate: int, master: bytes = formulas.MASTER) -> Case:
-    """Draw a replicate and let the world run."""
+def case(scenario: Any, replicate: int, master: bytes = formulas.MASTER, first: int = formulas.FUTURES) -> Case:
+    """Draw a replicate and let the world run; its futures begin with number `first` (0: those to search on)."""
     recorded = reader.recorded_paths(scenario)
     draws = formulas.Draws(master, reader.family(scenario), replicate)
     world = drawing.draw(scenario, draws, recorded)
@@ -48,7 +48,7 @@ def case(scenario: Any, replicate: int, master: bytes = formulas.MASTER) -> Case
     outlook = rollout(world, factual.lever)
     futures: list[World] = [world]
     if any(channel.bought for channel in world.channels):
-        redrawn = (drawing.draw(scenario, draws, recorded, formulas.FUTURES + k) for k in range(formulas.FUTURES))
+        redrawn = (drawing.draw(scenario, draws, recorded, first + k) for k in range(formulas.FUTURES))
         futures = [world._replace(q=new.q, base=new.base, appetite=new.appetite) for new in redrawn]
     return Case(scenario, world, factual, outlook, held, futures)
 

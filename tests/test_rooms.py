@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "simbench"
 
-WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "tables", "blocks"}
+WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "problems", "tables", "blocks"}
 BACKENDS = {"records", "ids", "transforms", "estimands", "briefs", "blocks", "protocol"}
 DECIDE = {"records", "ids", "optimum", "backends.base", "world.base", "world.truth"}
 PARTS = {"errors", "codec", "protocol", *WORLD, "world", "backends", "decide", "score", "run", "report", "lock"}
@@ -30,7 +30,8 @@ ROOMS: dict[str, set[str]] = {
     "transforms": set(),
     "blocks": set(),
     "optimum": {"records"},
-    "briefs": {"records", "ids", "tables"},
+    "problems": {"records"},
+    "briefs": {"records", "ids", "problems", "tables"},
     "estimands": {"records", "briefs"},
     "world": WORLD,
     "protocol": {"records", "ids", "briefs", "tables", "codec", "backends.replies"},

@@ -91,15 +91,23 @@ def unit_names(spec: ProblemSpec, channels: Sequence[str], geos: Sequence[str], 
     )
 
 
-def row_names(spec: ProblemSpec, channels: Sequence[str], geos: Sequence[str], horizon: int) -> tuple[str, ...]:
-    """Names of the rows of `Problem.groups`, for errors."""
-    told = []
+class Words(NamedTuple):
+    """What a problem and its parts are called."""
+
+    problem: str
+    units: tuple[str, ...]
+    rows: tuple[str, ...]  #: of `Problem.groups`
+
+
+def words_of(spec: ProblemSpec, channels: Sequence[str], geos: Sequence[str], horizon: int) -> Words:
+    """Names for errors."""
+    units, told = unit_names(spec, channels, geos, horizon), []
     for each in spec.groups:
         group = GroupSpec(*each)
         parts = [channels[c] for c in group.channels], [geos[g] for g in group.geos]
         told.append(f"the group of {' in '.join(', '.join(part) for part in parts if part)}")
-    bound = _bound_as_a_whole(spec, len(pieces(spec, geos, horizon)), len(channels))
-    return (*told, *(f"channel {channels[c]}" for c in bound))
+    bound = _bound_as_a_whole(spec, len(units) // len(channels), len(channels))
+    return Words(spec.name, units, (*told, *(f"channel {channels[c]}" for c in bound)))
 
 
 def shares(lever: Array, population: Array) -> Array:
@@ -165,7 +173,9 @@ def problem_of(spec: ProblemSpec, status_quo: Array, population: Array, levels: 
     )
 
 
-def _limits(spec: ProblemSpec, cut: Sequence[Piece], spent: Array) -> tuple[Array, Array, list[tuple[int, Array, Array]]]:
+def _limits(
+    spec: ProblemSpec, cut: Sequence[Piece], spent: Array
+) -> tuple[Array, Array, list[tuple[int, Array, Array]]]:
     """Bounds [R, U] of the units, and of channels as a whole: (channel, lowest [R], highest [R]).
 
     A share bounds each unit, money the whole channel. A stretch of weeks is bounded by shares of what it had, or would

@@ -152,7 +152,7 @@ def newton_step(
     upper: NDArray,
     rows: tuple[NDArray, NDArray, NDArray],
 ) -> NDArray:
-    """The move [U] that is best in the model ``slope d + d bend d / 2`` within limits; the first bend that is negative."""
+    """The move [U] that is best in ``slope d + d bend d / 2`` within limits, for the first bend that is negative."""
     money, steep, units = np.abs(upper).max(), np.abs(slope).max(), len(place)
     if not money * steep > 0:
         return np.zeros_like(place)

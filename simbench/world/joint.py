@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from simbench import ids, optimum
-from simbench.blocks import held, in_float64, take
+from simbench.blocks import held, in_float64
 from simbench.estimands import plan_of
 from simbench.records import Problem
 from simbench.transforms import carry
@@ -187,11 +187,12 @@ def joint_optimum(
     fine, found = optimum.checked(constraints), []
     for i, key in enumerate(keys):
         limits = optimum.take(fine, [i])
-        asked = *take((futures, problem, worth), i), limits.lower[0], limits.upper[0]
+        asked = *jax.tree.map(lambda x, i=i: x[i], (futures, problem, worth)), limits.lower[0], limits.upper[0]
         own, hull = held(in_float64(laid_program(form), *asked))
         value, majorant = (
             optimum.Smooth(
-                partial(in_float64, values_program(form), own, bound), partial(in_float64, model_program(form), own, bound)
+                partial(in_float64, values_program(form), own, bound),
+                partial(in_float64, model_program(form), own, bound),
             )
             for bound in (None, hull)
         )

@@ -10,7 +10,7 @@ import numpy as np
 from simbench import briefs
 from simbench.briefs import Spec
 from simbench.errors import BadInput
-from simbench.problems import ChannelSpec, GroupSpec, ProblemSpec, unit_names
+from simbench.problems import ChannelSpec, GroupSpec, ProblemSpec, Words, words_of
 from simbench.records import KINDS, Brief, Future, Labels, Panel, Sizes
 from simbench.world.base import Noise, Observation, State
 from simbench.world.forms import Form
@@ -79,6 +79,13 @@ def problem_spec(scenario: Scenario, asked: ProblemTable) -> ProblemSpec:
     )  # fmt: skip
 
 
+def problem_words(scenario: Scenario, form: Form) -> tuple[Words, ...]:
+    """What each problem and its parts are called."""
+    channels, geos = [channel.name for channel in scenario.channels], geo_names(form.geos)
+    asked = scenario.questions.problems
+    return tuple(words_of(problem_spec(scenario, problem), channels, geos, form.horizon) for problem in asked)
+
+
 def windows_of(scenario: Scenario, weeks: int) -> tuple[tuple[int, int], ...]:
     """The windows asked about after some weeks of data; the reader has put the whole panel first.
 
@@ -96,7 +103,7 @@ def windows_of(scenario: Scenario, weeks: int) -> tuple[tuple[int, int], ...]:
 def labels_of(scenario: Scenario, form: Form, origin: int = 0) -> Labels:
     """Names and dates of a scenario's briefs at an origin of 0 or -k weeks."""
     channels = tuple(channel.name for channel in scenario.channels)
-    geos, asked = geo_names(form.geos), scenario.questions.problems
+    geos, asked = geo_names(form.geos), problem_words(scenario, form)
     return Labels(
         channels=channels,
         geos=geos,
@@ -104,8 +111,8 @@ def labels_of(scenario: Scenario, form: Form, origin: int = 0) -> Labels:
         start=(date.fromisoformat(scenario.time.start) - date(1970, 1, 1)).days,
         windows=tuple(f"weeks {a}-{b - 1}" for a, b in windows_of(scenario, form.weeks + origin)),
         plans=briefs.plan_names(channels),
-        problems=tuple(p.name for p in asked),
-        units=tuple(unit_names(problem_spec(scenario, p), channels, geos, form.horizon) for p in asked),
+        problems=tuple(words.problem for words in asked),
+        units=tuple(words.units for words in asked),
         kpi=scenario.kpi.unit,
     )
 

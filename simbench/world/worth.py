@@ -21,6 +21,7 @@ from simbench.blocks import BLOCK, in_blocks, in_float64
 from simbench.errors import BadInput
 from simbench.estimands import plan_of, response_plans
 from simbench.optimum import constraints_of
+from simbench.problems import Words
 from simbench.records import Answers, Brief, Optimum, Problem
 from simbench.world.base import Noise, State
 from simbench.world.cells import Futures, bounded, cells_program
@@ -250,7 +251,7 @@ def optimum_of(
     problem: Problem,
     response: Array,
     paid: Array | None,
-    name: str,
+    name: Words,
     of: Callable[[Array], optimum.Evaluate],
 ) -> Optimum:
     """The certified optimum of one problem in every world of a batch; `of` as :func:`evaluator`."""
@@ -311,16 +312,16 @@ def best_found(book: Book, problem: Problem, constraints: optimum.Constraints, r
     return search(book.form, futures, problem, book.worth, book.keys, constraints, relaxed)
 
 
-def refuse_infeasible(constraints: optimum.Constraints, name: str) -> None:
+def refuse_infeasible(constraints: optimum.Constraints, name: Words) -> None:
     """A problem without a feasible plan is refused with the constraint that cannot be met."""
     for i in range(constraints.lower.shape[0]):
-        fault = optimum.infeasible(optimum.take(constraints, [i]))
+        fault = optimum.infeasible(optimum.take(constraints, [i]), name.units, name.rows)
         if fault:
-            raise BadInput(f"questions.problems.{name}", fault, "bounds that leave a feasible plan")
+            raise BadInput(f"questions.problems.{name.problem}", fault, "bounds that leave a feasible plan")
 
 
 def optima_of(
-    book: Book, brief: Brief, answers: Answers, names: tuple[str, ...]
+    book: Book, brief: Brief, answers: Answers, names: tuple[Words, ...]
 ) -> tuple[Answers, Answers, tuple[Optimum, ...]]:
     """Answers about the future as means over futures, their errors, and each problem's optimum."""
     told, errors = expected_answers(book, brief, answers)

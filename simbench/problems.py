@@ -78,7 +78,13 @@ def pieces(spec: ProblemSpec, geos: Sequence[str], horizon: int) -> list[Piece]:
         return [Piece("", 0, weeks, every, spec.pacing == FLAT)]
     starts = range(0, len(weeks), spec.pacing)
     stretches = [weeks[start : start + spec.pacing] for start in starts]
-    return [Piece(f"weeks {part[0] + 1}-{part[-1] + 1}", 0, part, every, False) for part in stretches]
+    return [Piece(stretch_name(part), 0, part, every, False) for part in stretches]
+
+
+def stretch_name(weeks: Array) -> str:
+    """What a stretch of weeks of the horizon is called; the first is week 1."""
+    first, last = weeks[0] + 1, weeks[-1] + 1
+    return f"week {first}" if first == last else f"weeks {first}-{last}"
 
 
 def unit_names(spec: ProblemSpec, channels: Sequence[str], geos: Sequence[str], horizon: int) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "briefs": {"records", "ids", "problems", "tables"},
     "estimands": {"records", "briefs"},
     "world": WORLD,
-    "protocol": {"records", "ids", "briefs", "tables", "codec", "backends.replies"},
+    "protocol": {"records", "ids", "problems", "briefs", "tables", "codec", "backends.replies"},
     "client": set(),
     "backends": BACKENDS,
     "decide": DECIDE,

@@ -13,20 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simbench.errors import BadInput
-from simbench.records import KINDS, Brief, Context, Form, Future, Labels, Panel, Problem, Questions, Sizes
+from simbench.problems import ProblemSpec as ProblemSpec
+from simbench.problems import problem_of as problem_of
+from simbench.problems import shares as shares
+from simbench.records import KINDS, Brief, Context, Future, Labels, Panel, Questions, Sizes
 
 Array = Any
-
-
-class ProblemSpec(NamedTuple):
-    """An allocation problem in shares of the status quo, before there is money."""
-
-    name: str
-    scope: str  #: "national" or "geo"
-    budget: tuple[float, float] | None  #: shares of the status-quo total; None = free
-    lower: float  #: share of each unit's status quo
-    upper: float
-    groups: tuple[tuple[tuple[int, ...], float, float], ...]  #: (channels, low, high) in shares of the total
 
 
 class Spec(NamedTuple):
@@ -68,59 +60,6 @@ def calendar_of(first_day: date, t: Array) -> np.ndarray:
     """Fraction of the year passed at weeks `t` after the week of `first_day`, in [0, 1)."""
     offset = (first_day.timetuple().tm_yday - 1) / 7
     return np.mod((t + offset) / (365.25 / 7), 1.0)
-
-
-def shares(lever: Array, population: Array) -> Array:
-    """Weights that sum to 1 over weeks and geos [R, Hd, G, C]; by population where nothing was spent."""
-    total = lever.sum(axis=(1, 2), keepdims=True)
-    people = population / population.sum(axis=-1, keepdims=True)
-    flat = np.broadcast_to(people[:, None, :, None] / lever.shape[1], lever.shape)
-    return np.where(total > 0, lever / np.where(total > 0, total, 1.0), flat)
-
-
-def problem_of(spec: ProblemSpec, status_quo: Array, population: Array, levels: int, margin: float) -> Problem:
-    """A problem in money, around the status-quo levers [R, Hd, G, C] of a batch.
-
-    National units are channels; geo units are (geo, channel) in that order.
-    """
-    replicates, horizon, geos, channels = status_quo.shape
-    column = np.arange(channels)
-    if spec.scope == "geo":
-        member = np.broadcast_to(np.arange(geos)[:, None] * channels + column, (geos, channels))
-        owner = np.tile(column, geos)
-        weight = np.stack([shares(status_quo[:, :, [g]], population[:, [g]])[:, :, 0] for g in range(geos)], axis=2)
-        now = status_quo.sum(axis=1).reshape(replicates, geos * channels)
-    else:
-        member = np.broadcast_to(column, (geos, channels))
-        owner = column
-        weight = shares(status_quo, population)
-        now = status_quo.sum(axis=(1, 2))
-    total = now.sum(axis=-1)
-    upper = spec.upper * now
-    low, high = (
-        (np.zeros(replicates), upper.sum(axis=-1))
-        if spec.budget is None
-        else (spec.budget[0] * total, spec.budget[1] * total)
-    )
-    groups = np.array([np.isin(owner, group[0]) for group in spec.groups], dtype=float).reshape(
-        len(spec.groups), len(owner)
-    )
-    spaced = (np.arange(levels) / (levels - 1)) ** 2  # dense near zero, where curves bend
-    return Problem(
-        base=np.zeros_like(status_quo),
-        unit=np.broadcast_to(member, (replicates, 1, horizon, geos, channels)).astype(np.int32),
-        weight=weight[:, None],
-        status_quo=now,
-        levels=upper[:, :, None] * spaced,
-        lower=spec.lower * now,
-        upper=upper,
-        budget=np.stack([low, high], axis=-1),
-        groups=np.broadcast_to(groups, (replicates, *groups.shape)).copy(),
-        group_low=total[:, None] * np.array([group[1] for group in spec.groups]),
-        group_high=total[:, None] * np.array([group[2] for group in spec.groups]),
-        margin=np.full(replicates, margin),
-        form=Form(disjoint=True),
-    )
 
 
 def questions_of(spec: Spec, panel: Panel, future: Future, weeks: int) -> Questions:

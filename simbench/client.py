@@ -118,6 +118,20 @@ def read_plans(brief: Brief) -> dict[str, dict[str, Array]]:
 # --- answers
 
 
+def read_spread(brief: Brief) -> dict[str, dict[str, Array]]:
+    """Problem -> unit -> share of its amount [weeks, geos], of the problems in spread.csv; {} where there is none."""
+    if not (brief.folder / "spread.csv").is_file():
+        return {}
+    columns = _columns(brief.folder / "spread.csv")
+    told: dict[str, dict[str, Array]] = {}
+    shape = brief.questions["horizon"], len(brief.geos)
+    for problem, unit, week, geo, share in zip(*(columns[k] for k in ("problem", "unit", "week", "geo", "share"))):
+        units = told.setdefault(problem, {})
+        unit = unit[1:] if unit[:1] == "'" and unit[1:2] in "=+-@" else unit  # as problems.json has it
+        units.setdefault(unit, np.zeros(shape))[int(week), brief.geos.index(geo)] = float(share)
+    return told
+
+
 def write_answer(
     answers: str | Path,
     brief_id: str,

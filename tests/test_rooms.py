@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "simbench"
 
-WORLD = {"records", "ids", "transforms", "estimands", "optimum", "briefs", "brief_changes", "tables", "blocks"}
+WORLD = {
+    "records", "ids", "transforms", "estimands", "optimum", "briefs", "brief_changes", "problems", "tables", "blocks",
+}  # fmt: skip
 BACKENDS = {"records", "ids", "transforms", "estimands", "briefs", "blocks", "protocol"}
 DECIDE = {
     "records", "ids", "optimum", "briefs", "blocks", "backends.base", "backends.contender", "backends.registry",
@@ -33,11 +35,12 @@ ROOMS: dict[str, set[str]] = {
     "transforms": set(),
     "blocks": set(),
     "optimum": {"records"},
-    "briefs": {"records", "ids", "tables"},
+    "problems": {"records"},
+    "briefs": {"records", "ids", "problems", "tables"},
     "brief_changes": {"records", "briefs"},
     "estimands": {"records", "briefs"},
     "world": WORLD,
-    "protocol": {"records", "ids", "briefs", "tables", "codec", "backends.replies"},
+    "protocol": {"records", "ids", "problems", "briefs", "tables", "codec", "backends.replies"},
     "client": set(),
     "backends": BACKENDS,
     "decide": DECIDE,

@@ -96,6 +96,8 @@ def nation(brief: Brief) -> Brief:
 def _of_nation(problem: Problem, split: Split) -> Problem:
     unit, share = np.asarray(problem.unit), np.append(split.share, 0.0)  # no unit is -1, the last
     of = np.append(split.of, -1)
+    members = _merged(split.of, np.asarray(problem.groups).T).T
+    whole = ((members == 0) | (members == np.bincount(split.of))).all(axis=1)  # a group of some geos binds no nation
     return problem._replace(
         base=problem.base.sum(axis=-2, keepdims=True),
         unit=of[unit].max(axis=2, keepdims=True).astype(np.int32),
@@ -104,7 +106,9 @@ def _of_nation(problem: Problem, split: Split) -> Problem:
         levels=_merged(split.of, problem.levels),
         lower=_merged(split.of, problem.lower),
         upper=_merged(split.of, problem.upper),
-        groups=1.0 * (_merged(split.of, problem.groups.T) > 0).T,
+        groups=1.0 * (members > 0),
+        group_low=np.where(whole, problem.group_low, -np.inf),
+        group_high=np.where(whole, problem.group_high, np.inf),
     )
 
 

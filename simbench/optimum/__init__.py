@@ -1,8 +1,8 @@
 """The best amounts, and proof that none are better: arrays and callables in, arrays out.
 
-`separable` for sums of curves (certified), `general` and, for many worlds side by side, `ascend` for
-everything else (searched), `allocate` for answered curves; `project`, `infeasible` and `random_feasible`
-for the constraints alone.
+`separable` for sums of curves (certified), `joint` for a value with a concave majorant (certified where
+the two meet), `general` and, for many worlds side by side, `ascend` for everything else (searched),
+`allocate` for answered curves; `project`, `infeasible` and `random_feasible` for the constraints alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from simbench.optimum.ascent import ascend
 from simbench.optimum.curves import allocate, pchip_cells
 from simbench.optimum.feasible import Constraints, checked, constraints_of, infeasible, one_world, project, take
+from simbench.optimum.joint import Smooth, joint
 from simbench.optimum.records import METHODS, Solution
 from simbench.optimum.relax import Cells, Evaluate
 from simbench.optimum.sample import random_feasible
@@ -21,6 +22,7 @@ __all__ = [
     "Cells",
     "Constraints",
     "Evaluate",
+    "Smooth",
     "Solution",
     "allocate",
     "apart",
@@ -29,6 +31,7 @@ __all__ = [
     "constraints_of",
     "general",
     "infeasible",
+    "joint",
     "one_world",
     "pchip_cells",
     "project",

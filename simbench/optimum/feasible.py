@@ -7,6 +7,7 @@ no absolute tolerance appears.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -297,13 +298,15 @@ def least_move(
     return np.clip(amounts, lower, upper)
 
 
-def infeasible(constraints: Constraints) -> str | None:
+def infeasible(constraints: Constraints, units: Sequence[str] = (), groups: Sequence[str] = ()) -> str | None:
     """Which constraint of one world cannot be met, in words with numbers; None where all can.
 
     Parameters
     ----------
     constraints : Constraints
         One world (R = 1).
+    units, groups : sequence of str, optional
+        What units and rows are called; by their positions otherwise.
 
     Returns
     -------
@@ -311,28 +314,30 @@ def infeasible(constraints: Constraints) -> str | None:
     """
     lower, upper, (least, most) = constraints.lower[0], constraints.upper[0], constraints.budget[0]
     slack = SLACK * np.where(np.isfinite(upper), np.abs(upper), np.abs(lower)).max()
-    for unit in np.flatnonzero(lower > upper):
-        return f"unit {unit}: the lower bound {lower[unit]:g} is above the upper bound {upper[unit]:g}"
+    for unit in np.flatnonzero(lower > upper).tolist():
+        name = units[unit] if len(units) else f"unit {unit}"
+        return f"{name}: the lower bound {lower[unit]:g} is above the upper bound {upper[unit]:g}"
     if least > most:
         return f"the lowest budget {least:g} is above the highest budget {most:g}"
     if lower.sum() > most + slack:
         return f"the lower bounds add up to {lower.sum():g}, above the highest budget {most:g}"
     if upper.sum() < least - slack:
         return f"the upper bounds add up to {upper.sum():g}, below the lowest budget {least:g}"
-    groups, low, high = constraints.groups, constraints.group_low[0], constraints.group_high[0]
-    for group in np.flatnonzero(low > high):
-        return f"group {group}: the lower bound {low[group]:g} is above the upper bound {high[group]:g}"
+    rows, low, high = constraints.groups, constraints.group_low[0], constraints.group_high[0]
+    said = groups or [f"group {place}" for place in range(len(rows))]
+    for group in np.flatnonzero(low > high).tolist():
+        return f"{said[group]}: the lower bound {low[group]:g} is above the upper bound {high[group]:g}"
     if holds_rows(np.clip(lower, lower, upper)[None], constraints, 0.0).all() and lower.sum() >= least:
         return None
-    for place, row in enumerate(groups):
+    for place, row in enumerate(rows):
         room = slack * max(1.0, np.abs(row).max())
         most_here = _reach(row, constraints)
         if most_here < low[place] - room:
-            return f"group {place} must reach {low[place]:g}; bounds and budget allow at most {most_here:g}"
+            return f"{said[place]} must reach {low[place]:g}; bounds and budget allow at most {most_here:g}"
         least_here = -_reach(-row, constraints)
         if least_here > high[place] + room:
-            return f"group {place} may hold at most {high[place]:g}; bounds and budget ask for at least {least_here:g}"
-    return _together(constraints, slack) if len(groups) else None
+            return f"{said[place]} may hold at most {high[place]:g}; bounds and budget ask for at least {least_here:g}"
+    return _together(constraints, slack, said) if len(rows) else None
 
 
 def _reach(row: NDArray, constraints: Constraints) -> float:
@@ -348,7 +353,7 @@ def _reach(row: NDArray, constraints: Constraints) -> float:
     return np.inf if found.status == 3 else -found.fun * unit
 
 
-def _together(constraints: Constraints, slack: float) -> str | None:
+def _together(constraints: Constraints, slack: float, said: Sequence[str]) -> str | None:
     """Each group fits alone: the least total by which all groups together are missed."""
     from scipy.optimize import linprog
 
@@ -368,5 +373,5 @@ def _together(constraints: Constraints, slack: float) -> str | None:
     missed = found.x[units:].reshape(2, count).max(0) * unit
     if found.fun * unit <= 10 * slack * max(1.0, np.abs(groups).max()):
         return None
-    names = ", ".join(str(group) for group in np.flatnonzero(missed > slack))
-    return f"the groups cannot all be met: at the least, group {names} misses its bound by {missed.max():g}"
+    names = ", ".join(said[group] for group in np.flatnonzero(missed > slack).tolist())
+    return f"the groups cannot all be met: at the least, {names} misses its bound by {missed.max():g}"

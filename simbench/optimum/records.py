@@ -7,8 +7,8 @@ from typing import NamedTuple
 from numpy.typing import NDArray
 
 #: What `Solution.method` counts: how the best amounts were found and bounded.
-METHODS = ("dual", "branch", "grid", "rows", "starts")
-DUAL, BRANCH, GRID, ROWS, STARTS = range(len(METHODS))
+METHODS = ("dual", "branch", "grid", "rows", "starts", "tangent")
+DUAL, BRANCH, GRID, ROWS, STARTS, TANGENT = range(len(METHODS))
 
 
 class Solution(NamedTuple):

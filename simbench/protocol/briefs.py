@@ -30,15 +30,19 @@ context.json    what every analyst knows: channels and their kinds, value of one
 questions.json  what is asked: windows (weeks counted from 0, the last one excluded), multipliers of a
                 channel's spend, margin (share of the KPI's value that is profit before media), tail (weeks
                 after a window in which its effect still counts), impulse lags, draws of an answer.
-problems.json   choices of amounts for the weeks after the panel: units, money of the status quo, bounds,
-                levels to answer the response at, the budget, limits on groups of units. An amount is spread
-                over weeks and geos as the status quo plan spreads it; where that is zero, evenly over weeks
-                and by population over geos.
+problems.json   choices of amounts for the weeks after the panel: units and the weeks they pay for, money of the
+                status quo, bounds, levels to answer the response at, the budget, limits on groups of units. An
+                amount is spread over its weeks and geos as the status quo plan spreads it; where that is zero,
+                evenly over weeks and by population over geos. Weeks that no unit pays for stay as they are in
+                the status quo plan.
+spread.csv      where it is there: a problem of which that is not so, and the share of an amount that each week,
+                geo and channel gets.
 """
 
 
 def brief_files(brief: Brief, labels: Labels) -> dict[str, str]:
     """File name -> text, for one brief."""
+    spread = spread_frame(brief, labels)
     return {
         "panel.csv": csv_text(briefs.frame(brief, labels)),
         "future.csv": csv_text(future_frame(brief, labels)),
@@ -46,6 +50,7 @@ def brief_files(brief: Brief, labels: Labels) -> dict[str, str]:
         "context.json": json_text(context_of(brief, labels)),
         "questions.json": json_text(questions_of(brief, labels)),
         "problems.json": json_text({"problems": problems_of(brief, labels)}),
+        **({} if spread.empty else {"spread.csv": csv_text(spread)}),
     }
 
 
@@ -83,6 +88,27 @@ def plans_frame(brief: Brief, labels: Labels) -> pd.DataFrame:
     return rows.assign(money=plans.ravel())
 
 
+def spread_frame(brief: Brief, labels: Labels) -> pd.DataFrame:
+    """Where the money of a unit goes, in long form, of the problems whose units do not follow the status quo plan."""
+    import pandas as pd
+
+    parts = []
+    for name, names, problem in zip(labels.problems, labels.units, brief.questions.problems, strict=True):
+        unit, weight = np.asarray(problem.unit), np.asarray(problem.weight)
+        now = np.where(unit >= 0, np.asarray(problem.status_quo)[unit] * weight, 0.0).sum(axis=0) + problem.base
+        if np.allclose(now, brief.questions.plans[0], rtol=1e-6, atol=1e-9 * np.abs(now).max(initial=0.0)):
+            continue
+        slot, week, geo, channel = np.nonzero((unit >= 0) & (weight > 0))
+        at = slot, week, geo, channel
+        of_units, geos, channels = (np.array(x, dtype=object) for x in (names, labels.geos, labels.channels))
+        columns = {
+            "problem": name, "unit": of_units[unit[at]], "week": week, "geo": geos[geo], "channel": channels[channel],
+            "share": weight[at],
+        }  # fmt: skip
+        parts.append(pd.DataFrame(columns).assign(order=unit[at]).sort_values(["order", "week", "geo"], kind="stable"))
+    return pd.concat(parts, ignore_index=True).drop(columns="order") if parts else pd.DataFrame()
+
+
 def context_of(brief: Brief, labels: Labels) -> dict[str, Any]:
     """What every analyst knows, by name."""
     context = brief.context
@@ -118,10 +144,11 @@ def problems_of(brief: Brief, labels: Labels) -> list[dict[str, Any]]:
         units = [
             {
                 "name": unit, "channel": None if c is None else labels.channels[c],
-                "geo": None if g is None else labels.geos[g], "status_quo": problem.status_quo[u],
-                "lower": problem.lower[u], "upper": problem.upper[u], "levels": problem.levels[u],
+                "geo": None if g is None else labels.geos[g], "weeks": [weeks[0], weeks[-1] + 1],
+                "status_quo": problem.status_quo[u], "lower": problem.lower[u], "upper": problem.upper[u],
+                "levels": problem.levels[u],
             }
-            for u, (unit, c, g) in enumerate(zip(names, *touched(problem), strict=True))
+            for u, (unit, c, g, weeks) in enumerate(zip(names, *touched(problem), paid_weeks(problem), strict=True))
         ]  # fmt: skip
         groups = [
             {"units": [names[u] for u in np.flatnonzero(member)], "low": low, "high": high}
@@ -141,6 +168,12 @@ def touched(problem: Problem) -> tuple[list[int | None], list[int | None]]:
     where = [(owner == u).any(axis=(0, 1)) for u in range(len(problem.status_quo))]  # [G, C] each
     channels = [_only(np.flatnonzero(pairs.any(axis=0))) for pairs in where]
     return channels, [_only(np.flatnonzero(pairs.any(axis=1))) for pairs in where]
+
+
+def paid_weeks(problem: Problem) -> list[np.ndarray]:
+    """The weeks of the horizon that each unit pays for."""
+    owner = np.asarray(problem.unit)
+    return [np.flatnonzero((owner == u).any(axis=(0, 2, 3))) for u in range(len(problem.status_quo))]
 
 
 def _only(found: np.ndarray) -> int | None:

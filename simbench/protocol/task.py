@@ -15,7 +15,8 @@ import numpy as np
 from simbench import ids
 from simbench.briefs import plan_names
 from simbench.errors import BadInput
-from simbench.protocol.briefs import README, brief_files, touched
+from simbench.problems import stretch_name
+from simbench.protocol.briefs import README, brief_files, paid_weeks, touched
 from simbench.protocol.files import as_json, write_text, write_whole
 from simbench.records import Brief, Labels
 
@@ -155,8 +156,11 @@ def neutral_labels(brief: Brief) -> Labels:
 
 
 def _unit_names(problem: Any, channels: Sequence[str], geos: Sequence[str]) -> tuple[str, ...]:
-    told = []
-    for u, (c, g) in enumerate(zip(*touched(problem), strict=True)):
+    told, paid = [], paid_weeks(problem)
+    last = max((weeks[-1] for weeks in paid), default=0)
+    for u, (c, g, weeks) in enumerate(zip(*touched(problem), paid, strict=True)):
         channel, geo = "" if c is None else channels[c], "" if g is None or len(geos) == 1 else geos[g]
-        told.append("/".join(filter(None, (geo, channel))) or f"unit-{u + 1}")
+        whole, gaps = (weeks[0], weeks[-1]) == (0, last), len(weeks) <= weeks[-1] - weeks[0]
+        stretch = "pulsed" if gaps else "" if whole else stretch_name(weeks)
+        told.append("/".join(filter(None, (geo, channel, stretch))) or f"unit-{u + 1}")
     return tuple(told) if len(set(told)) == len(told) else tuple(f"unit-{u + 1}" for u in range(len(told)))

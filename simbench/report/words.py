@@ -191,6 +191,10 @@ class Move(NamedTuple):
     cap: bool = False  #: the money is a cap: demand decides what is spent of it
 
 
+#: What is said of the pacing of a problem.
+PACING = {"last-year": "", "flat": ", the same every week", "steady-or-pulsed": ", steady or in pulses"}
+
+
 class ProblemTruth(NamedTuple):
     """The best decision of one allocation problem; values are money against the reference decision."""
 
@@ -202,6 +206,8 @@ class ProblemTruth(NamedTuple):
     certified: bool
     separable: bool
     moves: tuple[Move, ...]
+    weeks: int = 0  #: that are decided; 0 = the horizon
+    pacing: str = ""  #: how money is laid over weeks, where not as last year
 
 
 class TruthFacts(NamedTuple):
@@ -255,14 +261,18 @@ def facts(drawn: Any, i: int = 0) -> TruthFacts:
 def _problem(asked: Any, problem: Any, best: Any, units: Sequence[str], bought: set[str]) -> ProblemTruth:
     low, high = asked.budget_shares
     budget = "any budget" if math.isinf(high) else f"{percent(low)} to {percent(high)} of the budget"
+    budget = "the same budget" if low == high == 1.0 else budget
+    if asked.budget_money is not None:
+        budget = f"a budget of {' to '.join(short(end) for end in dict.fromkeys(asked.budget_money))}"
     moves = tuple(
-        Move(unit, float(now), float(then), unit.rpartition("/")[2] in bought)
+        Move(unit, float(now), float(then), bool(bought.intersection(unit.split("/"))))
         for unit, now, then in zip(units, best.reference, best.amounts, strict=True)
     )
     return ProblemTruth(
-        asked.name, "the same budget" if low == high == 1.0 else budget, float(problem.status_quo.sum()),
+        asked.name, budget, float(problem.status_quo.sum()),
         float(best.value - best.reference_value), float(best.upper_bound - best.value),
-        bool(best.certified > 0.5), bool(best.separable > 0.5), moves,
+        bool(best.certified > 0.5), bool(best.separable > 0.5), moves, asked.weeks or 0,
+        PACING.get(asked.pacing, f", {asked.pacing} weeks at a time"),
     )  # fmt: skip
 
 
@@ -329,7 +339,7 @@ def changes(problem: ProblemTruth) -> tuple[list[Move], list[Move]]:
 
 def _decision(problem: ProblemTruth, horizon: int) -> str:
     giving, getting = changes(problem)
-    lead = f"Next {horizon} weeks, {problem.budget}: "
+    lead = f"Next {problem.weeks or horizon} weeks, {problem.budget}{problem.pacing}: "
     now, best = sum(move.now for move in problem.moves), sum(move.best for move in problem.moves)
     if not giving and not getting:
         return f"{lead}nothing better than the status quo is possible; {proof(problem)}."

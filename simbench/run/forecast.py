@@ -14,6 +14,7 @@ import numpy as np
 
 from simbench.codec import unpack
 from simbench.errors import BadInput
+from simbench.problems import pieces
 from simbench.run import store
 from simbench.run.plan import Entry, Plan, Source
 from simbench.run.results import RUNS, shelf_of
@@ -96,7 +97,7 @@ def most_bytes(source: Source) -> float:
     form = form_of(source.scenario)
     spec: Any = spec_of(source.scenario, form)
     channels, windows = len(form.channels), len(spec.windows)
-    units = [channels * (form.geos if problem.scope == "geo" else 1) for problem in spec.problems]
+    units = [channels * len(pieces(problem, [""] * form.geos, form.horizon)) for problem in spec.problems]
     numbers = (
         2 * windows * channels + channels * (len(spec.multipliers) + spec.sizes.impulse_lags) + form.weeks
         + form.geos * (channels + form.holdout) + 3 + channels + 2 * sum(units) * spec.levels

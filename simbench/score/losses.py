@@ -54,9 +54,11 @@ def losses_of(table: Table, problem: str | None = None) -> dict[str, Losses]:
 
     regret, gain = (decided(table, metric, problem) for metric in ("regret", "gain"))
     attainable = first_finite(gain.value)
-    worst = (
-        np.full(shape, np.nan) if prior is None else np.broadcast_to(np.maximum(attainable, regret.value[prior]), shape)
-    )
+    worst = np.full(shape, np.nan)
+    if prior is not None:
+        # a problem that prior-only does not decide: the reference decision alone
+        decided_by_prior = np.isfinite(regret.value[prior]) | table.failed[prior]
+        worst[:] = np.maximum(attainable, np.where(decided_by_prior, regret.value[prior], attainable))
     decision = imputed(table, regret, worst)
     worthwhile = attainable >= LEAST_GAIN
     decision = decision._replace(

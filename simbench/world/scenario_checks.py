@@ -11,6 +11,7 @@ from simbench.world.scenario_numbers import fault, highest, lowest, nearest, sup
 
 if TYPE_CHECKING:
     from simbench.world.scenario_model import Scenario
+    from simbench.world.scenario_problems import Group, ProblemTable
 
 WEEKS_A_YEAR = 365.25 / 7
 COUNTS = ("poisson", "negative-binomial")
@@ -231,19 +232,53 @@ def _problems(scenario: Scenario) -> None:
         key = f"questions.problems.{problem.name}"
         if problem.scope == "geo" and scenario.geo.count == 1:
             raise fault("'geo' in a national world", "geo.count > 1, or scope = 'national'", f"{key}.scope")
-        if problem.upper == "none" and unbounded:
-            right = f"a number: {', '.join(unbounded[:5])} has a saturation without a ceiling"
-            raise fault("'none' leaves the best plan infinite", right, f"{key}.upper")
+        open_above = [(f"{key}.upper", unbounded)] if problem.upper == "none" else []
+        for one in problem.channels:
+            _named([one.name], names, f"{key}.channels.{one.name}.name")
+            if one.upper == "none":
+                open_above.append((f"{key}.channels.{one.name}.upper", [c for c in unbounded if c == one.name]))
+        for place, found in open_above:
+            if found:
+                right = f"a number: {', '.join(found[:5])} has a saturation without a ceiling"
+                raise fault("'none' leaves the best plan infinite", right, place)
         for position, group in enumerate(problem.groups):
-            _named(group.channels, names, f"{key}.groups.{position}.channels")
+            _group(scenario, problem.scope, group, names, f"{key}.groups.{position}")
+        _pacing(scenario, problem, key)
 
 
-def _named(channels: Sequence[str], names: Sequence[str], place: str) -> None:
-    for name in channels:
+def _group(scenario: Scenario, scope: str, group: Group, names: Sequence[str], key: str) -> None:
+    _named(group.channels or (), names, f"{key}.channels")
+    parts = (("geos", geo_names(scenario.geo.count), "geo"), ("tiers", [t.name for t in scenario.geo.tiers], "tier"))
+    for word, known, what in parts:
+        asked = getattr(group, word)
+        if asked is not None:
+            if scope != "geo":
+                raise fault(f"{word} in a problem of the nation", "scope = 'geo'", f"{key}.{word}")
+            _named(asked, known, f"{key}.{word}", what)
+
+
+def _pacing(scenario: Scenario, problem: ProblemTable, key: str) -> None:
+    horizon = scenario.time.horizon
+    weeks = horizon if problem.weeks is None else problem.weeks
+    if weeks > horizon:
+        raise fault(f"{weeks} weeks are decided", f"at most time.horizon = {horizon}", f"{key}.weeks")
+    if isinstance(problem.pacing, int) and problem.pacing > weeks:
+        raise fault(f"a stretch of {problem.pacing} weeks", f"at most {weeks}, the weeks decided", f"{key}.pacing")
+    if problem.pacing == "steady-or-pulsed" and problem.pulse.on >= weeks:
+        raise fault(f"{problem.pulse.on} weeks on of {weeks}", "fewer than are decided", f"{key}.pulse.on")
+
+
+def geo_names(count: int) -> tuple[str, ...]:
+    """Names of the geos of a scenario."""
+    return tuple(f"geo-{g + 1:03d}" for g in range(count)) if count > 1 else ("national",)
+
+
+def _named(asked: Sequence[str], names: Sequence[str], place: str, what: str = "channel") -> None:
+    for name in asked:
         if name not in names:
-            raise fault(f"'{name}' is no channel", nearest(name, names), place)
-        if channels.count(name) > 1:
-            raise fault(f"'{name}' occurs twice", "every channel once", place)
+            raise fault(f"'{name}' is no {what}", nearest(name, names), place)
+        if asked.count(name) > 1:
+            raise fault(f"'{name}' occurs twice", f"every {what} once", place)
 
 
 CHECKS = (

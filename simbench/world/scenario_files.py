@@ -20,7 +20,10 @@ from simbench.world.scenario_words import PATTERNS
 
 LARGEST_FILE, LONGEST_LINE, DEEPEST = 64 * 1024, 1000, 12
 #: Keys that exclude each other: one in the child drops the others of its base.
-EXCLUSIVE = (("roas", "effect"), ("retention", "half_life"), ("share", "r_squared", "sd"))
+EXCLUSIVE = (
+    ("roas", "effect"), ("retention", "half_life"), ("share", "r_squared", "sd"), ("budget", "budget_money"),
+    ("lower", "lower_money"), ("upper", "upper_money"),
+)  # fmt: skip
 CHOOSERS = ("kind", "rule", "dist")
 
 # tomllib's time grows with the square of a dotted key's length

@@ -7,19 +7,17 @@ what was.
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from simbench.world.scenario_checks import check
 from simbench.world.scenario_demand import Control, Demand
 from simbench.world.scenario_measure import Measure
 from simbench.world.scenario_media import Channel
 from simbench.world.scenario_numbers import (
-    LARGEST,
     Fraction,
     NonNegative,
     Plain,
@@ -34,7 +32,8 @@ from simbench.world.scenario_numbers import (
     fault,
     unique,
 )
-from simbench.world.scenario_words import Break, Date, KebabCase, Name, Names, PeriodDays, Version
+from simbench.world.scenario_problems import ProblemTable
+from simbench.world.scenario_words import Break, Date, KebabCase, Name, PeriodDays, Version
 
 Ahead = Annotated[int, Field(ge=1, le=520)]
 OrNone = Annotated[int, Field(ge=0, le=520)]
@@ -192,72 +191,6 @@ Noise = Annotated[
 
 
 # --- questions -----------------------------------------------------------------------------------
-
-
-class Group(Table):
-    """Channels whose money together stays within shares of the status-quo total."""
-
-    channels: Names
-    low: Share = 0.0
-    high: Share = 1.0
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Group:
-        if self.low > self.high:
-            raise fault(f"low {self.low:g} is above high {self.high:g}", "low <= high", "low")
-        return self
-
-
-def _budget(value: Any) -> Any:
-    if value in ("fixed", "free") and isinstance(value, str):
-        return value
-    pair = tuple(value) if isinstance(value, (list, tuple)) else ()
-    if len(pair) != 2 or any(type(end) not in (int, float) or not 0 <= end <= LARGEST for end in pair):
-        raise fault(f"{value!r:.40} is no budget", "'fixed', 'free' or [low, high], shares of the status quo")
-    if pair[0] > pair[1]:
-        raise fault(f"low {pair[0]:g} is above high {pair[1]:g}", "[low, high] with low <= high")
-    return tuple(map(float, pair))
-
-
-def _upper(value: Any) -> Any:
-    if value == "none" or (type(value) in (int, float) and 0 <= value <= LARGEST):
-        return value
-    raise fault(f"{value!r:.40} is no bound", "a share of the status quo, or 'none'")
-
-
-Pair = Annotated[tuple[float, ...], Field(strict=False, min_length=2, max_length=2)]
-
-
-class ProblemTable(Table):
-    """A choice of amounts; bounds are shares of the status quo."""
-
-    name: Name
-    scope: Literal["national", "geo"] = "national"
-    budget: Annotated[Literal["fixed", "free"] | Pair, BeforeValidator(_budget)] = "fixed"
-    lower: Share = 0.0
-    upper: Annotated[float | Literal["none"], BeforeValidator(_upper)] = 2.0
-    groups: Annotated[tuple[Group, ...], Field(strict=False, max_length=200)] = ()
-
-    @property
-    def upper_share(self) -> float:
-        """`upper` as a number; 5 where there is no bound, far beyond where a ceiling bites."""
-        return 5.0 if isinstance(self.upper, str) else self.upper
-
-    @property
-    def budget_shares(self) -> tuple[float, float]:
-        """Lowest and highest total, shares of the status-quo total."""
-        if isinstance(self.budget, str):
-            return (1.0, 1.0) if self.budget == "fixed" else (0.0, math.inf)
-        return self.budget[0], self.budget[1]
-
-    @model_validator(mode="after")
-    def _feasible(self) -> ProblemTable:
-        if self.lower > self.upper_share:
-            raise fault(f"lower {self.lower:g} is above upper {self.upper_share:g}", "lower <= upper", "lower")
-        low, high = self.budget_shares
-        if self.lower > high or self.upper_share < low:
-            raise fault("no plan fits the budget and the bounds", "lower <= budget <= upper", "budget")
-        return self
 
 
 Window = Annotated[tuple[int, ...], Field(strict=False, min_length=2, max_length=2)]

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from simbench import briefs
-from simbench.briefs import ProblemSpec, Spec
+from simbench.briefs import Spec
 from simbench.errors import BadInput
+from simbench.problems import ChannelSpec, GroupSpec, ProblemSpec, Words, words_of
 from simbench.records import KINDS, Brief, Future, Labels, Panel, Sizes
 from simbench.world.base import Noise, Observation, State
 from simbench.world.forms import Form
 from simbench.world.scenario import Scenario
+from simbench.world.scenario_checks import geo_names
+from simbench.world.scenario_problems import Bounds, Group, ProblemTable, share_of
 
 Array = Any
 #: The shortest history that is asked about.
@@ -37,23 +40,50 @@ def weeks_before(origin: int, weeks: int) -> int:
 
 def spec_of(scenario: Scenario, form: Form, origin: int = 0) -> Spec:
     """What the scenario asks at an origin of 0 or -k weeks, in shares of the status quo."""
-    asked, names = scenario.questions, [channel.name for channel in scenario.channels]
-
-    def problem(p: Any) -> ProblemSpec:
-        shares = {"fixed": (1.0, 1.0), "free": None}
-        budget = shares[p.budget] if isinstance(p.budget, str) else (float(p.budget[0]), float(p.budget[1]))
-        groups = tuple((tuple(names.index(c) for c in g.channels), float(g.low), float(g.high)) for g in p.groups)
-        return ProblemSpec(p.name, p.scope, budget, float(p.lower), float(p.upper_share), groups)
-
+    asked = scenario.questions
     return Spec(
         windows=windows_of(scenario, form.weeks + origin),
         multipliers=tuple(asked.multipliers),
         levels=asked.levels,
         margin=float(scenario.kpi.margin),
         horizon=form.horizon,
-        problems=tuple(problem(p) for p in asked.problems),
+        problems=tuple(problem_spec(scenario, p) for p in asked.problems),
         sizes=Sizes(tail=form.tail, impulse_lags=asked.impulse_lags, draws=asked.draws),
     )
+
+
+def problem_spec(scenario: Scenario, asked: ProblemTable) -> ProblemSpec:
+    """One problem by positions of channels and geos."""
+    names, geos = [channel.name for channel in scenario.channels], geo_names(scenario.geo.count)
+    starts = np.cumsum([0, *(tier.geos for tier in scenario.geo.tiers)])
+    of_tier = {tier.name: tuple(range(a, a + tier.geos)) for tier, a in zip(scenario.geo.tiers, starts, strict=False)}
+
+    def group(g: Group) -> GroupSpec:
+        channels = tuple(map(names.index, names if g.channels is None else g.channels))
+        chosen = tuple(map(geos.index, g.geos or ())) + sum((of_tier[tier] for tier in g.tiers or ()), ())
+        return GroupSpec(channels, float(g.low), float(g.high), chosen)
+
+    def number(x: Any) -> float | None:
+        return None if x is None else float(share_of(x))
+
+    def bounds(one: Bounds) -> ChannelSpec:
+        given = (one.lower, one.upper, one.lower_money, one.upper_money)
+        return ChannelSpec(names.index(one.name), *map(number, given))
+
+    low, high = asked.budget_shares
+    return ProblemSpec(
+        asked.name, asked.scope, None if asked.budget == "free" else (float(low), float(high)), float(asked.lower),
+        float(asked.upper_share), tuple(map(group, asked.groups)), tuple(map(bounds, asked.channels)),
+        None if asked.budget_money is None else (asked.budget_money[0], asked.budget_money[1]), asked.pacing,
+        (asked.pulse.on, asked.pulse.off), asked.weeks,
+    )  # fmt: skip
+
+
+def problem_words(scenario: Scenario, form: Form) -> tuple[Words, ...]:
+    """What each problem and its parts are called."""
+    channels, geos = [channel.name for channel in scenario.channels], geo_names(form.geos)
+    asked = scenario.questions.problems
+    return tuple(words_of(problem_spec(scenario, problem), channels, geos, form.horizon) for problem in asked)
 
 
 def windows_of(scenario: Scenario, weeks: int) -> tuple[tuple[int, int], ...]:
@@ -73,8 +103,7 @@ def windows_of(scenario: Scenario, weeks: int) -> tuple[tuple[int, int], ...]:
 def labels_of(scenario: Scenario, form: Form, origin: int = 0) -> Labels:
     """Names and dates of a scenario's briefs at an origin of 0 or -k weeks."""
     channels = tuple(channel.name for channel in scenario.channels)
-    geos = tuple(f"geo-{g + 1:03d}" for g in range(form.geos)) if form.geos > 1 else ("national",)
-    units = {"national": channels, "geo": tuple(f"{g}/{c}" for g in geos for c in channels)}
+    geos, asked = geo_names(form.geos), problem_words(scenario, form)
     return Labels(
         channels=channels,
         geos=geos,
@@ -82,8 +111,8 @@ def labels_of(scenario: Scenario, form: Form, origin: int = 0) -> Labels:
         start=(date.fromisoformat(scenario.time.start) - date(1970, 1, 1)).days,
         windows=tuple(f"weeks {a}-{b - 1}" for a, b in windows_of(scenario, form.weeks + origin)),
         plans=briefs.plan_names(channels),
-        problems=tuple(p.name for p in scenario.questions.problems),
-        units=tuple(units[p.scope] for p in scenario.questions.problems),
+        problems=tuple(words.problem for words in asked),
+        units=tuple(words.units for words in asked),
         kpi=scenario.kpi.unit,
     )
 

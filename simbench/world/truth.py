@@ -29,7 +29,7 @@ from simbench.world.measure import Known, measured
 from simbench.world.panel import Memory, at, kept, memory_at, undisturbed, world_of
 from simbench.world.scenario import Scenario, family, points, read_scenario
 from simbench.world.scenario_checks import COUNTS
-from simbench.world.seen import brief_of, weeks_before
+from simbench.world.seen import brief_of, problem_words, weeks_before
 from simbench.world.seen import labels_of as labels_of
 from simbench.world.seen import spec_of as spec_of
 from simbench.world.worth import Book, book_of, fresh_program, optima_of
@@ -263,8 +263,7 @@ def truth_of(scenario: Scenario, secret: Secret, brief: Brief) -> Truth:
         lambda *block: program(*block, secret.weeks), (secret.start, brief.panel.lever, brief.questions, brief.context)
     )
     book = book_in(secret, brief)
-    names = tuple(problem.name for problem in scenario.questions.problems)
-    answers, errors, optima = optima_of(book, brief, answers, names)
+    answers, errors, optima = optima_of(book, brief, answers, problem_words(scenario, form))
     origin = form.pre + secret.weeks
     return Truth(
         answers=answers,

@@ -21,10 +21,12 @@ from simbench.blocks import BLOCK, in_blocks, in_float64
 from simbench.errors import BadInput
 from simbench.estimands import plan_of, response_plans
 from simbench.optimum import constraints_of
+from simbench.problems import Words
 from simbench.records import Answers, Brief, Optimum, Problem
 from simbench.world.base import Noise, State
 from simbench.world.cells import Futures, bounded, cells_program
 from simbench.world.forms import FUTURES, Form
+from simbench.world.joint import joint_optimum
 from simbench.world.kpi import kpi_mechanism
 from simbench.world.media import foreseen
 from simbench.world.panel import ahead, expected, redrawn
@@ -162,7 +164,7 @@ def evaluator(book: Book, problem: Problem, second: bool) -> Callable[[Array], o
 
 def worth_of_amounts(book: Book, problem: Problem, amounts: Array) -> Array:
     """Worth [R, B, K] of amounts [R, B, U], less what no amount changes; on the second futures."""
-    if not book.form.interacts:
+    if not book.form.interacts and problem.form.disjoint:
         evaluate = evaluator(book, problem, second=True)(np.arange(len(book.worth)))
         return evaluate(np.swapaxes(amounts, 1, 2)).value.sum(axis=1)[..., None]
     program, futures = plans_program(book.form), half(book.futures, second=True)
@@ -249,12 +251,14 @@ def optimum_of(
     problem: Problem,
     response: Array,
     paid: Array | None,
-    name: str,
+    name: Words,
     of: Callable[[Array], optimum.Evaluate],
 ) -> Optimum:
     """The certified optimum of one problem in every world of a batch; `of` as :func:`evaluator`."""
     constraints, count = constraints_of(problem), len(book.worth)
     refuse_infeasible(constraints, name)
+    if not problem.form.disjoint:
+        return optimum_of_joint(book, problem, constraints)
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
     amounts = relaxed.amounts if not book.form.interacts else best_found(book, problem, constraints, relaxed.amounts)
     reference = optimum.project(problem.status_quo, constraints)
@@ -277,6 +281,30 @@ def optimum_of(
     )  # fmt: skip
 
 
+def optimum_of_joint(book: Book, problem: Problem, constraints: optimum.Constraints) -> Optimum:
+    """The optimum where units share levers: no curve of one unit alone, so no grid of curves either."""
+    count, futures = len(book.worth), half(book.futures, second=False)
+    reference = optimum.project(problem.status_quo, constraints)
+    if book.form.interacts:
+        amounts = best_found(book, problem, constraints, reference)
+        gap = np.full(count, np.inf)
+    else:
+        found = joint_optimum(book.form, futures, problem, book.worth, book.keys, constraints, TOLERANCE)
+        amounts, gap = found.amounts, found.upper_bound - found.value
+    worth = worth_of_amounts(book, problem, np.stack([problem.status_quo, reference, amounts], axis=1))
+    now, kept, best = np.moveaxis(worth.mean(axis=-1), 1, 0)
+    worse = kept > best  # on the futures that plans are valued on
+    amounts, best = np.where(worse[:, None], reference, amounts), np.maximum(kept, best)
+    gained = np.where(worse[:, None], 0.0, worth[:, 2] - worth[:, 1])
+    spent = problem.status_quo.sum(axis=-1)
+    return Optimum(
+        separable=np.zeros(count), reference=reference, reference_value=kept - now, amounts=amounts, value=best - now,
+        upper_bound=best + gap - now, certified=(gap <= TOLERANCE * spent).astype(float),
+        mc_se=gained.std(axis=-1, ddof=1) / np.sqrt(gained.shape[-1]) if gained.shape[-1] > 1 else np.zeros(count),
+        grid_floor=np.full(count, np.nan),
+    )  # fmt: skip
+
+
 def best_found(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array) -> Array:
     """Best amounts [R, U] of worlds whose channels interact."""
     search = searched if not len(constraints.groups) else searched_alone
@@ -284,16 +312,16 @@ def best_found(book: Book, problem: Problem, constraints: optimum.Constraints, r
     return search(book.form, futures, problem, book.worth, book.keys, constraints, relaxed)
 
 
-def refuse_infeasible(constraints: optimum.Constraints, name: str) -> None:
+def refuse_infeasible(constraints: optimum.Constraints, name: Words) -> None:
     """A problem without a feasible plan is refused with the constraint that cannot be met."""
     for i in range(constraints.lower.shape[0]):
-        fault = optimum.infeasible(optimum.take(constraints, [i]))
+        fault = optimum.infeasible(optimum.take(constraints, [i]), name.units, name.rows)
         if fault:
-            raise BadInput(f"questions.problems.{name}", fault, "bounds that leave a feasible plan")
+            raise BadInput(f"questions.problems.{name.problem}", fault, "bounds that leave a feasible plan")
 
 
 def optima_of(
-    book: Book, brief: Brief, answers: Answers, names: tuple[str, ...]
+    book: Book, brief: Brief, answers: Answers, names: tuple[Words, ...]
 ) -> tuple[Answers, Answers, tuple[Optimum, ...]]:
     """Answers about the future as means over futures, their errors, and each problem's optimum."""
     told, errors = expected_answers(book, brief, answers)

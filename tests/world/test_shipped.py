@@ -54,7 +54,16 @@ def in_other_money(scenario: Scenario, factor: float) -> Scenario:
             )
         return each.model_copy(update=update)
 
-    tables: dict[str, Any] = {"channels": tuple(channel(each) for each in scenario.channels)}
+    def problem(each: Any) -> Any:
+        budget = each.budget_money and tuple(factor * end for end in each.budget_money)
+        money = ("lower_money", "upper_money")
+        channels = tuple(
+            one.model_copy(update={key: scaled(getattr(one, key), factor) for key in money}) for one in each.channels
+        )
+        return each.model_copy(update={"budget_money": budget, "channels": channels})
+
+    asked = scenario.questions.model_copy(update={"problems": tuple(map(problem, scenario.questions.problems))})
+    tables: dict[str, Any] = {"channels": tuple(channel(each) for each in scenario.channels), "questions": asked}
     if revenue:
         tables["demand"] = scenario.demand.model_copy(update={"level": scaled(scenario.demand.level, factor)})
         tables["controls"] = tuple(
@@ -156,7 +165,7 @@ def test_no_plan_is_worth_more_than_the_bound(one):
             worth = value(book, problem, amounts)
             assert (worth <= best.upper_bound + 1e-7 * money).all(), label
         close(best.value, value(book, problem, best.amounts), f"value of the optimum of {label}")
-        separable = not one.secret.form.interacts
+        separable = not one.secret.form.interacts and problem.form.disjoint
         assert (best.separable == separable).all(), label
         assert (best.certified == 1).all() or not separable, label
 

@@ -30,7 +30,9 @@ def test_loop(benchmark, tmp_path, policies, model) -> None:
     benchmark.pedantic(
         lambda: loop("loop-steady", policies, model, replicates=REPLICATES, quarters=QUARTERS, store=tmp_path), rounds=1
     )
-    fits = REPLICATES * (1 + QUARTERS * sum("model" in p or p in ("greedy", "thompson", "greedy-with-test") for p in policies))
+    fits = REPLICATES * (
+        1 + QUARTERS * sum("model" in p or p in ("greedy", "thompson", "greedy-with-test") for p in policies)
+    )
     benchmark.extra_info["seconds"] = time.perf_counter() - began
     benchmark.extra_info["fits"] = fits + REPLICATES * len(policies)
     benchmark.extra_info["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

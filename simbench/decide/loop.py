@@ -148,16 +148,18 @@ def loop(
     asked = None if ask is None else Asked(ask, family(scenario), master)
     rows = np.arange(len(players) * len(numbers)).reshape(len(players), -1)
     reserve, decided = np.zeros(rows.size), []
+    mix = np.ones((rows.size, len(lanes.labels.channels)))
     before = identified(lanes, asked, rows[:1], least)
     for quarter in range(quarters):
         say(f"quarter {quarter + 1} of {scenario.name}", quarter, quarters)
         problem = living.choice(lanes, least, reserve)
-        one = quarter_of(lanes, problem, players, asked, rows, reserve)
+        one = quarter_of(lanes, problem, players, asked, rows, reserve, mix)
         decided.append(one)
-        amounts = one.amounts.reshape(rows.size, -1)
+        amounts, usual = one.amounts.reshape(rows.size, -1), problem.status_quo
+        mix = np.divide(amounts, usual, out=np.ones_like(usual), where=usual > 0)
         lanes = living.lived(lanes, problem, amounts)
         # unspent money keeps its value: what a quarter does not use, a later one may
-        reserve = np.maximum(reserve + problem.status_quo.sum(axis=-1) - amounts.sum(axis=-1), 0.0)
+        reserve = np.maximum(reserve + usual.sum(axis=-1) - amounts.sum(axis=-1), 0.0)
     say(f"looking back on {scenario.name}", quarters, quarters)
     after = identified(lanes, asked, rows, least)
     earned = living.profit(lanes)[:, -QUARTER * quarters :].sum(axis=-1).reshape(rows.shape)
@@ -179,7 +181,13 @@ def refuse(players: Sequence[Player], ask: Ask | None, least: float) -> None:
 
 
 def quarter_of(
-    lanes: living.Living, problem: Problem, players: Sequence[Player], asked: Asked | None, rows: Array, reserve: Array
+    lanes: living.Living,
+    problem: Problem,
+    players: Sequence[Player],
+    asked: Asked | None,
+    rows: Array,
+    reserve: Array,
+    mix: Array,
 ) -> Decided:
     """What every player does with a quarter, and what it is worth."""
     brief, (book, best, limit) = living.shown(lanes, problem), living.best_of(lanes, problem)
@@ -189,7 +197,9 @@ def quarter_of(
     for player, own, (answers, lost) in zip(players, rows, told, strict=True):
         name = f"loop:{player.name}:{lanes.quarter}"
         streams = tuple(ids.stream_bytes(lanes.master, root, r, name) for r in numbers)
-        moment = Moment(take(brief, own), take(problem, own), answers, streams, reserve[own], lanes.quarter, best[own])
+        moment = Moment(
+            take(brief, own), take(problem, own), answers, streams, reserve[own], lanes.quarter, mix[own], best[own]
+        )
         choices.append(kept_where(lost, moment, player))
     chosen = Choice(*(np.stack(part) for part in zip(*choices, strict=True)))
     verdict = living.judged(book, problem, best, limit, chosen.amounts.reshape(rows.size, -1))

@@ -16,7 +16,7 @@ from simbench.briefs import one
 from simbench.decide.allocate import common, promised
 from simbench.decide.beliefs import by_claims, by_model
 from simbench.decide.policies import POLICIES
-from simbench.decide.sight import QUARTER, Rule, Sight
+from simbench.decide.sight import QUARTER, Rule, Sight, allowed
 from simbench.optimum import constraints_of
 from simbench.records import Answers, Brief, Problem
 
@@ -38,6 +38,7 @@ class Moment(NamedTuple):
     streams: tuple[bytes, ...]  #: one random stream a replicate
     reserve: Array  #: [R] money kept earlier
     quarter: int  #: decisions made before
+    mix: Array  #: [R, U] what was spent in the quarter before, as a multiple of its usual plan
     best: Array  #: [R, U] the best there is: for the oracle alone
 
 
@@ -190,18 +191,24 @@ def oracle(moment: Moment) -> Choice:
 
 
 def follow(rule: Rule, moment: Moment) -> Choice:
-    """A rule's amounts in every replicate; it believes the model where it has one, else what platforms claim."""
+    """A rule's amounts in every replicate; it believes the model where it has one, else what platforms claim.
+
+    What it begins with is the mix of the quarter before: what a rule has moved stays moved.
+    """
     asked, told = [], []
     for r, stream in enumerate(moment.streams):
         brief, answers = one(moment.brief, r), None if moment.answers is None else one(moment.answers, r)
         returns, weekly = by_claims(brief) if answers is None else by_model(brief, answers)
-        sight = Sight(
-            brief, one(moment.problem, r), returns, weekly, answers, ids.generator(stream), float(moment.reserve[r]),
-            moment.quarter,
-        )  # fmt: skip
-        asked.append(rule(sight))
+        limits = one(moment.problem, r)
+        begun = limits.status_quo * moment.mix[r]
+        whole = limits.status_quo.sum() / begun.sum() if begun.sum() > 0 else 1.0
+        problem = limits._replace(status_quo=begun * whole)
+        brief = brief._replace(questions=brief.questions._replace(problems=(problem,)))
+        generator, reserve = ids.generator(stream), float(moment.reserve[r])
+        amounts = rule(Sight(brief, problem, returns, weekly, answers, generator, reserve, moment.quarter))
+        asked.append(allowed(limits, amounts))
         told.append(returns)
-    return Choice(feasible(moment, np.stack(asked)), np.stack(told), np.full(len(asked), np.nan))
+    return Choice(np.stack(asked), np.stack(told), np.full(len(asked), np.nan))
 
 
 def _rules() -> tuple[Player, ...]:

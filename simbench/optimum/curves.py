@@ -86,7 +86,10 @@ def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth
     at_turn = slope[..., :-1] + step * (2.0 * bend + 3.0 * step * twist)
     turn = np.where(turns, knots[..., :-1] + step, np.nan)  # NaN lies in no cell
     ends = np.maximum(slope[..., :-1], slope[..., 1:]), np.minimum(slope[..., :-1], slope[..., 1:])
-    whole = np.where(turns, np.maximum(ends[0], at_turn), ends[0]), np.where(turns, np.minimum(ends[1], at_turn), ends[1])
+    whole = (
+        np.where(turns, np.maximum(ends[0], at_turn), ends[0]),
+        np.where(turns, np.minimum(ends[1], at_turn), ends[1]),
+    )
 
     def evaluate(amounts: NDArray) -> Cells:
         def of(part: NDArray, piece: NDArray) -> NDArray:

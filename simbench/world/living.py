@@ -28,6 +28,7 @@ from simbench.world.history import history_program
 from simbench.world.measure import Known, measured
 from simbench.world.panel import Memory, at, world_of
 from simbench.world.scenario import Scenario
+from simbench.world.scenario_problems import ProblemTable
 from simbench.world.seen import brief_of
 from simbench.world.truth import draw
 from simbench.world.worth import TOLERANCE, Book, best_found, book_of, evaluator, worth_of_amounts
@@ -85,7 +86,8 @@ def relived(scenario: Scenario, quarters: int) -> Scenario:
         raise BadInput("quarters", f"are {quarters}", "1 or more")
     weeks = max(scenario.time.weeks, HISTORY + QUARTER * quarters)
     time = scenario.time.model_copy(update={"weeks": weeks, "horizon": QUARTER, "holdout": QUARTER})
-    asked = scenario.questions.model_copy(update={"windows": ((0, weeks), (weeks - 52, weeks))})
+    windows, problems = ((0, weeks), (weeks - 52, weeks)), (ProblemTable(name="quarter"),)
+    asked = scenario.questions.model_copy(update={"windows": windows, "problems": problems})
     return scenario.model_copy(update={"time": time, "questions": asked})
 
 

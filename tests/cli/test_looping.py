@@ -68,14 +68,16 @@ def test_json_has_the_same_numbers(lived):
     folder, arguments = lived
     result = call(*arguments, "--json")
     told = json.loads(result.output)
-    assert result.exit_code == 0 and told["model"] == "roots" and {row["policy"] for row in told["risk"]} <= set(POLICIES)
+    assert (
+        result.exit_code == 0 and told["model"] == "roots" and {row["policy"] for row in told["risk"]} <= set(POLICIES)
+    )
     board = pd.read_csv(folder / "out" / "policies.csv").set_index("policy")
     for row in told["policies"]:
         assert row["regret"] == pytest.approx(board.regret[row["policy"]], abs=1e-9)
 
 
 def test_a_model_that_fails_is_told_by_the_exit_code(lived, tmp_path):
-    folder, arguments = lived
+    _, arguments = lived
     (tmp_path / "no.py").write_text("def fails(key, brief):\n    raise ValueError('no idea')\n")
     changed = [f"{tmp_path}/no.py:fails" if word.endswith("mine.py:roots") else word for word in arguments]
     result = call(*changed[:-1], str(tmp_path / "out"))

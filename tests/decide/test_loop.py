@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import worlds
 
 from simbench.briefs import one
 from simbench.decide.loop import loop
-from simbench.decide.players import DISCOUNT, PLAYERS, Choice, Player, feasible, one_draw, returns_drawn
+from simbench.decide.players import DISCOUNT, PLAYERS, Choice, Player, feasible, follow, one_draw, returns_drawn
 from simbench.errors import BadInput
 from simbench.records import Answers, Failure
 from simbench.report import loops
@@ -158,6 +160,20 @@ def test_nobody_sees_what_is_to_come(scenario):
 
 
 # --- players
+
+
+def test_what_a_rule_moved_stays_moved(scenario):
+    """A rule begins with its mix of the quarter before, at the money that is usual now."""
+
+    def leaning(sight):
+        return sight.problem.status_quo * np.array([1.1, 1.0])
+
+    player = Player("leaning", partial(follow, leaning), False, "")
+    lives = loop(scenario, [player], None, replicates=1, quarters=3, least=1.0)
+    for quarter, made in enumerate(lives.decided):
+        usual = made.problem.status_quo[0]
+        wanted = usual * np.array([1.1 ** (quarter + 1), 1.0])
+        np.testing.assert_allclose(made.amounts[0, 0], wanted * usual.sum() / wanted.sum(), rtol=1e-6)
 
 
 def test_thompson_acts_on_one_draw_and_is_greedy_without_doubt(played, scenario):

@@ -187,7 +187,7 @@ FAULTS = (
     ),
     Fault(
         "money kept that is spent twice", "tests/decide/test_loop.py::test_amounts_can_be_spent_and_no_money_is_lost_or_made",
-        (("decide/loop.py", "reserve + problem.status_quo.sum(axis=-1) - amounts.sum(axis=-1), 0.0)", "reserve + np.maximum(problem.status_quo.sum(axis=-1) - amounts.sum(axis=-1), 0.0), 0.0)"),),
+        (("decide/loop.py", "reserve + usual.sum(axis=-1) - amounts.sum(axis=-1), 0.0)", "reserve + np.maximum(usual.sum(axis=-1) - amounts.sum(axis=-1), 0.0), 0.0)"),),
     ),
     Fault(
         "a hang not noticed", "tests/run/test_hangs.py::test_who_sleeps_twice_is_a_failure_that_says_where",

@@ -72,7 +72,10 @@ def test_arrays_and_budgets_are_read(asked, folder, tmp_path):
     random = np.random.default_rng(0)
     arrays = {}
     for p, problem in enumerate(brief.questions.problems):
-        arrays |= {f"allocation_{p}": random.random(len(problem.status_quo)), f"response_{p}": random.random((3, *problem.levels.shape))}
+        arrays |= {
+            f"allocation_{p}": random.random(len(problem.status_quo)),
+            f"response_{p}": random.random((3, *problem.levels.shape)),
+        }
     np.savez(answers / "one.npz", **arrays)
     assert validate(folder.parent, answers).faults == []
     told = read_answer(answers, "one", brief, labels)

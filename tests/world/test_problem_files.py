@@ -101,7 +101,9 @@ def test_a_sweep_over_a_bound_of_a_channel(tmp_path):
 def test_contradictions_are_named_with_their_place(tmp_path, keys, fragment):
     with pytest.raises(BadInput) as caught:
         read(tmp_path, keys)
-    assert f"questions.problems.{fragment}" in str(caught.value) or f"questions.problems.p.channels.{fragment}" in str(caught.value)
+    assert f"questions.problems.{fragment}" in str(caught.value) or f"questions.problems.p.channels.{fragment}" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,7 @@ def upper_line(table: Table, amounts: NDArray) -> NDArray:
     """The proven upper line at any amounts ``[n, U]``."""
     levels, (value, _, steepest, flattest) = table
     cell = np.clip(count_below(levels, amounts[..., None]) - 1, 0, levels.shape[-1] - 2)
-    left, right, start, end = (
-        along(part, cell + step)[..., 0] for part in (levels, value) for step in (0, 1)
-    )
+    left, right, start, end = (along(part, cell + step)[..., 0] for part in (levels, value) for step in (0, 1))
     with np.errstate(invalid="ignore"):
         up = np.where(amounts > left, start + along(steepest, cell)[..., 0] * (amounts - left), start)
         down = np.where(amounts < right, end - along(flattest, cell)[..., 0] * (right - amounts), end)
@@ -240,9 +238,7 @@ def hermite(table: Table, amounts: NDArray) -> Model:
     levels, (value, slope, _, _) = table
     cell = np.clip(count_below(levels, amounts[..., None])[..., 0] - 1, 0, levels.shape[-1] - 2)
     left, right, start, end, first, last = (
-        along(part, cell[..., None] + step)[..., 0]
-        for part in (levels, value, slope)
-        for step in (0, 1)
+        along(part, cell[..., None] + step)[..., 0] for part in (levels, value, slope) for step in (0, 1)
     )
     width = right - left
     safe = np.where(width > 0, width, 1.0)

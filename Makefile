@@ -2,7 +2,8 @@
 #   make test                  all tests
 #   make demo                  the demonstration; on your own weekly file: make demo CSV=my.csv [SPEND=tv,radio]
 #   make lint | bench          ruff and mypy | speed and memory
-#   make evidence              engines against NumPyro and their calibration, anew into docs/engines.md: some hours
+#   make evidence              engines against NumPyro and their calibration, anew into docs/engines.md, and the
+#                              optimum beside an independent search and SLSQP, into docs/optimum.md: some hours
 #   make speed                 fits a minute beside PyMC-Marketing (after make peers), anew into docs/engines.md
 #   make readme                put what `make demo` and `make test` print into README.md
 #   make lock                  renew constraints.txt from the newest versions that resolve
@@ -43,6 +44,8 @@ evidence: .venv/.installed-test
 	$(BIN)/python -m benchmarks.evidence.referee --keep .cache/chains $(REFEREE)
 	$(BIN)/python -m benchmarks.evidence.calibration $(CALIBRATION)
 	$(BIN)/python -m benchmarks.evidence.trajectories --keep .cache/chains
+	$(BIN)/python -m benchmarks.evidence.optimum_search
+	$(BIN)/python -m benchmarks.allocations_table
 
 speed: .venv/.installed-test
 	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/bench_engines.py

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from optimum_media import Media, curves
 from oracle import decisions, oracle, plans, search
-from oracle.problems import Answered, Terms, problem
+from oracle.problems import Terms, problem
 
 from simbench import optimum
 from simbench.optimum import METHODS

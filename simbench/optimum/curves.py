@@ -85,11 +85,9 @@ def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth
     step = np.where(turns, turn, 0.0)
     at_turn = slope[..., :-1] + step * (2.0 * bend + 3.0 * step * twist)
     turn = np.where(turns, knots[..., :-1] + step, np.nan)  # NaN lies in no cell
-    ends = np.maximum(slope[..., :-1], slope[..., 1:]), np.minimum(slope[..., :-1], slope[..., 1:])
-    whole = (
-        np.where(turns, np.maximum(ends[0], at_turn), ends[0]),
-        np.where(turns, np.minimum(ends[1], at_turn), ends[1]),
-    )
+    top, least = (best(slope[..., :-1], slope[..., 1:]) for best in (np.maximum, np.minimum))  # of a whole piece
+    top = np.where(turns, np.maximum(top, at_turn), top)
+    least = np.where(turns, np.minimum(least, at_turn), least)
 
     def evaluate(amounts: NDArray) -> Cells:
         def of(part: NDArray, piece: NDArray) -> NDArray:
@@ -116,8 +114,8 @@ def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth
         for further in range(1, int((right - left).max(initial=0))):
             covered = left + further < right
             piece = np.where(covered, left + further, 0)
-            steepest = np.where(covered, np.maximum(steepest, of(whole[0], piece)), steepest)
-            flattest = np.where(covered, np.minimum(flattest, of(whole[1], piece)), flattest)
+            steepest = np.where(covered, np.maximum(steepest, of(top, piece)), steepest)
+            flattest = np.where(covered, np.minimum(flattest, of(least, piece)), flattest)
         return Cells(height, tilt, steepest, flattest)
 
     return evaluate

@@ -90,9 +90,7 @@ def repaired(amounts: np.ndarray, limits: Room) -> np.ndarray:
         amounts = shifted(amounts, limits.lower, limits.upper, np.clip(amounts.sum(axis=1), *limits.budget))
     away, centre = (amounts - limits.inside) @ limits.groups.T, limits.groups @ limits.inside
     with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.where(
-            away > 0, (limits.group_bounds[:, 1] - centre) / away, (limits.group_bounds[:, 0] - centre) / away
-        )
+        reach = (np.where(away > 0, limits.group_bounds[:, 1], limits.group_bounds[:, 0]) - centre) / away
     share = np.clip(np.where(away == 0, 1.0, reach).min(axis=1, initial=1.0), 0.0, 1.0)
     return limits.inside + share[:, None] * (amounts - limits.inside)
 

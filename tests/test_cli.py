@@ -104,7 +104,14 @@ def test_list() -> None:
         "superseded_by",
     }  # fmt: skip
     assert (point["scenario"], point["family"], point["sweep"]) == ("collinear", "clean", "spend.correlation")
-    assert {suite["name"] for suite in answer["suites"]} == {"core", "decisions", "full", "ladders", "portfolio", "smoke"}
+    assert {suite["name"] for suite in answer["suites"]} == {
+        "core",
+        "decisions",
+        "full",
+        "ladders",
+        "portfolio",
+        "smoke",
+    }
     assert {"name": "ols", "source": "simbench", "fault": ""} in answer["backends"]
 
 

@@ -107,7 +107,11 @@ def test_hulls_are_concave_and_nowhere_below(mixed, p):
 
 def test_three_stretches_of_one_channel_against_a_grid(single):
     problem, best = single.brief.questions.problems[0], single.truth.optima[0]
-    assert problem.status_quo.shape == (3, 3) and single.labels.units[0] == ("tv/weeks 1-4", "tv/weeks 5-8", "tv/weeks 9-10")
+    assert problem.status_quo.shape == (3, 3) and single.labels.units[0] == (
+        "tv/weeks 1-4",
+        "tv/weeks 5-8",
+        "tv/weeks 9-10",
+    )
     for i in range(3):
         limits, money = optimum.take(constraints_of(problem), [i]), problem.status_quo[i].sum()
         first, second = np.meshgrid(*(np.linspace(0, top, 61) for top in limits.upper[0, :2]))

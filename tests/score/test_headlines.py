@@ -471,3 +471,15 @@ def test_a_problem_that_prior_only_does_not_decide_is_imputed_by_the_reference_d
     assert one["bad"].estimate.value > whole["bad"].estimate.value  # 1 in that world
     assert one["good"].estimate == whole["good"].estimate and one["good"].rank == 1
     assert one["prior-only"].unranked == "not answered" and np.isnan(one["prior-only"].estimate.value)
+
+
+def test_scenarios_that_do_not_ask_a_problem_count_for_nobody():
+    """Asked by name for a problem of one scenario alone, the others leave nothing unanswered."""
+    frame = run(scenarios=("clean", "pacing"))
+    frame["name"] = np.where(frame.unit.eq("problem:0"), np.where(frame.scenario.eq("pacing"), "quarters", "fixed"), "")
+    board = leaderboard(frame, "quarters").suite
+    told = {standing.backend: standing.decision for standing in board.standings}
+    assert told["good"].unranked == "" and told["good"].rank == 1 and told["good"].estimate.n == 10
+    assert board.left_out == 10
+    alone = leaderboard(frame[frame.scenario == "pacing"], "quarters").suite
+    assert told["bad"].estimate.value == {s.backend: s.decision for s in alone.standings}["bad"].estimate.value

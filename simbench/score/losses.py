@@ -29,6 +29,7 @@ class Losses(NamedTuple):
     imputed: Array
     unanswerable: Array  #: missing, with no reference to impute from
     bottom: Array | None = None
+    absent: Array | None = None  #: [N] worlds that are not asked at all
 
 
 def losses_of(table: Table, problem: str | None = None) -> dict[str, Losses]:
@@ -67,6 +68,7 @@ def losses_of(table: Table, problem: str | None = None) -> dict[str, Losses]:
         value=np.where(worthwhile, decision.value, np.nan),
         needed=decision.needed & ~(attainable < LEAST_GAIN) & ~absent,
         bottom=np.where(worthwhile & np.isfinite(decision.value), attainable, np.nan),
+        absent=absent,
     )
     return {
         "recovery": recovery, "forecast": forecast, "decision": decision, "calibration": calibration,

@@ -480,6 +480,6 @@ def test_scenarios_that_do_not_ask_a_problem_count_for_nobody():
     board = leaderboard(frame, "quarters").suite
     told = {standing.backend: standing.decision for standing in board.standings}
     assert told["good"].unranked == "" and told["good"].rank == 1 and told["good"].estimate.n == 10
-    assert board.left_out == 10
+    assert board.left_out == 0
     alone = leaderboard(frame[frame.scenario == "pacing"], "quarters").suite
     assert told["bad"].estimate.value == {s.backend: s.decision for s in alone.standings}["bad"].estimate.value

@@ -155,7 +155,8 @@ def board(table: Table, counts: Array, questions: dict[str, Losses], scenario: s
         for k, backend in enumerate(table.backends)
     ]  # fmt: skip
     standings.sort(key=order)
-    left_out = int((here & ~questions["decision"].needed).sum())
+    decision: Any = questions["decision"]  # it alone knows of worlds that are not asked
+    left_out = int((here & ~decision.needed & ~decision.absent).sum())
     return Board(scenario, tuple(standings), agreement(table, values["forecast"], values["recovery"]), left_out)
 
 

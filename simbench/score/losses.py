@@ -29,6 +29,7 @@ class Losses(NamedTuple):
     imputed: Array
     unanswerable: Array  #: missing, with no reference to impute from
     bottom: Array | None = None
+    absent: Array | None = None  #: [N] worlds that are not asked at all
 
 
 def losses_of(table: Table, problem: str | None = None) -> dict[str, Losses]:
@@ -61,10 +62,13 @@ def losses_of(table: Table, problem: str | None = None) -> dict[str, Losses]:
         worst[:] = np.maximum(attainable, np.where(decided_by_prior, regret.value[prior], attainable))
     decision = imputed(table, regret, worst)
     worthwhile = attainable >= LEAST_GAIN
+    # the gain is a fact of the world: who was answered and has none was not asked this problem
+    absent = ~np.isfinite(attainable) & (table.asked & ~table.failed).any(axis=0)
     decision = decision._replace(
         value=np.where(worthwhile, decision.value, np.nan),
-        needed=decision.needed & ~(attainable < LEAST_GAIN),
+        needed=decision.needed & ~(attainable < LEAST_GAIN) & ~absent,
         bottom=np.where(worthwhile & np.isfinite(decision.value), attainable, np.nan),
+        absent=absent,
     )
     return {
         "recovery": recovery, "forecast": forecast, "decision": decision, "calibration": calibration,

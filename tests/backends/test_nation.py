@@ -12,6 +12,8 @@ from simbench.backends.base import Backend, everything, python_backend
 from simbench.backends.nation import NOT_ALIKE, nation, of_the_nation, spread
 from simbench.backends.registry import backend_named
 from simbench.backends.replies import shapes
+from simbench.briefs import one
+from simbench.problems import GroupSpec, ProblemSpec, problem_of
 from simbench.records import Answers, Failure
 from simbench.world.truth import draw
 
@@ -187,3 +189,24 @@ def test_a_straight_line_answers_each_geo_as_it_would_from_its_own_lever(brief):
     by_geo = reply.response[1][:, :, -1] / money[:, -1]
     # the flights of geos differ within the horizon, so that a little more or less arrives before it ends
     np.testing.assert_allclose(by_geo, np.tile(national, GEOS), rtol=0.02)
+
+
+def test_stretches_and_flightings_keep_apart_and_a_group_of_geos_binds_no_nation(brief):
+    plain = ProblemSpec("p", "national", (1.0, 1.0), 0.0, 2.0, ())
+    groups = (GroupSpec((0, 1), 0.2, 0.6, (0, 2)), GroupSpec((1,), 0.1, 0.9))
+    specs = (
+        plain._replace(pacing=4), plain._replace(pacing="steady-or-pulsed"), plain._replace(scope="geo", groups=groups),
+    )  # fmt: skip
+    now, people = brief.questions.plans[:1], brief.panel.population[None]
+    problems = tuple(one(problem_of(spec, now, people, 5, 0.6), 0) for spec in specs)
+    asked = brief._replace(questions=brief.questions._replace(problems=problems))
+    weeks, flights, places = nation(asked).questions.problems
+    for mine, theirs in zip((weeks, flights), problems, strict=False):
+        np.testing.assert_allclose(mine.status_quo, theirs.status_quo)
+        np.testing.assert_allclose(mine.weight.sum(axis=(1, 2)), theirs.weight.sum(axis=(1, 2)))
+    assert places.status_quo.shape == (CHANNELS,)
+    assert (places.group_low[0], places.group_high[0]) == (-np.inf, np.inf)
+    assert (places.group_low[1], places.group_high[1]) == (problems[2].group_low[1], problems[2].group_high[1])
+    (reply,) = backend_named("ols").answer([asked], [KEY])
+    assert [x.shape[1:] for x in reply.response] == [problem.levels.shape for problem in problems]
+    assert all(np.isfinite(x).all() for x in reply.response)

@@ -79,7 +79,15 @@ FAULTS = (
     ),
     Fault(
         "channel order permuted", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
-        (("briefs.py", "    upper = spec.upper * now\n", "    upper, now = spec.upper * now, now[:, ::-1]\n"),),
+        (("problems.py", "    total = now.sum(axis=-1)\n", "    now = now[:, ::-1]\n    total = now.sum(axis=-1)\n"),),
+    ),
+    Fault(
+        "stretches of weeks shifted by one", "tests/test_problems.py::test_stretches_of_weeks_by_hand",
+        (("problems.py", "weeks[start : start + spec.pacing]", "(weeks[start : start + spec.pacing] + 1) % len(weeks)"),),
+    ),
+    Fault(
+        "a threshold taken for concave", "tests/world/test_joint.py::test_hulls_are_concave_and_nowhere_below[0]",
+        (("world/joint.py", "line = jnp.where(up, peak > low, peak < high) & (touch != start)", "line = touch != touch"),),
     ),
     Fault(
         "noise inside truth", "tests/world/test_truth.py::test_the_mean_is_the_kpi_without_noise",

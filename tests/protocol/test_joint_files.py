@@ -41,7 +41,7 @@ def folder(asked, tmp_path):
 
 
 def test_the_weeks_of_a_unit_and_where_its_money_goes(asked, folder):
-    brief, labels = asked
+    _, labels = asked
     told = json.loads((folder / "problems.json").read_text())["problems"]
     assert [unit["weeks"] for unit in told[0]["units"]] == [[0, 13]] * 3 + [[13, 26]] * 3
     assert told[0]["units"][3]["name"] == "tv/weeks 14-26" and told[0]["units"][3]["channel"] == "tv"

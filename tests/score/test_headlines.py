@@ -457,3 +457,29 @@ def test_a_handful_of_worlds_tells_no_interval_of_ranks():
     few, enough = (leaderboard(run(n)).suite.standings[0].recovery for n in (4, 5))
     assert np.isfinite(few.rank) and np.isnan(few.rank_low) and np.isnan(few.rank_high)
     assert np.isfinite(enough.rank_low) and np.isfinite(enough.rank_high)
+
+
+def test_a_problem_that_prior_only_does_not_decide_is_imputed_by_the_reference_decision():
+    """Where no curve can be allocated on, a failure costs the whole attainable gain; who does not answer is not ranked."""
+    frame = run()
+    silent = frame.backend.eq("prior-only") & frame.metric.eq("regret")
+    frame.loc[silent, "value"], frame.loc[silent, "status"] = np.nan, "not answered"
+    board = leaderboard(fail(frame, "bad", [0])).suite
+    one = {standing.backend: standing.decision for standing in board.standings}
+    whole = {standing.backend: standing.decision for standing in leaderboard(frame).suite.standings}
+    assert one["bad"].imputed == 1 and "reference" not in one["bad"].unranked
+    assert one["bad"].estimate.value > whole["bad"].estimate.value  # 1 in that world
+    assert one["good"].estimate == whole["good"].estimate and one["good"].rank == 1
+    assert one["prior-only"].unranked == "not answered" and np.isnan(one["prior-only"].estimate.value)
+
+
+def test_scenarios_that_do_not_ask_a_problem_count_for_nobody():
+    """Asked by name for a problem of one scenario alone, the others leave nothing unanswered."""
+    frame = run(scenarios=("clean", "pacing"))
+    frame["name"] = np.where(frame.unit.eq("problem:0"), np.where(frame.scenario.eq("pacing"), "quarters", "fixed"), "")
+    board = leaderboard(frame, "quarters").suite
+    told = {standing.backend: standing.decision for standing in board.standings}
+    assert told["good"].unranked == "" and told["good"].rank == 1 and told["good"].estimate.n == 10
+    assert board.left_out == 0
+    alone = leaderboard(frame[frame.scenario == "pacing"], "quarters").suite
+    assert told["bad"].estimate.value == {s.backend: s.decision for s in alone.standings}["bad"].estimate.value

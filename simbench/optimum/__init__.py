@@ -1,7 +1,8 @@
 """The best amounts, and proof that none are better: arrays and callables in, arrays out.
 
 `separable` for sums of curves (certified), `general` and, for many worlds side by side, `ascend` for
-everything else (searched), `allocate` for answered curves; `project`, `infeasible` and `random_feasible`
+everything else (searched), `allocate` for answered curves; `drawn`, `gains`, `safest` and `perfect` for
+their draws; `project`, `infeasible` and `random_feasible`
 for the constraints alone.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from simbench.optimum.ascent import ascend
 from simbench.optimum.curves import allocate, pchip_cells
+from simbench.optimum.draws import Drawn, drawn, gains, perfect, safest
 from simbench.optimum.feasible import Constraints, checked, constraints_of, infeasible, one_world, project, take
 from simbench.optimum.records import METHODS, Solution
 from simbench.optimum.relax import Cells, Evaluate
@@ -20,6 +22,7 @@ __all__ = [
     "METHODS",
     "Cells",
     "Constraints",
+    "Drawn",
     "Evaluate",
     "Solution",
     "allocate",
@@ -27,12 +30,16 @@ __all__ = [
     "ascend",
     "checked",
     "constraints_of",
+    "drawn",
+    "gains",
     "general",
     "infeasible",
     "one_world",
     "pchip_cells",
+    "perfect",
     "project",
     "random_feasible",
+    "safest",
     "separable",
     "take",
 ]

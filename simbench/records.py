@@ -180,6 +180,8 @@ class Optimum(NamedTuple):
     certified: Array  #: 0/1: upper_bound - value is within the tolerance
     mc_se: Array  #: Monte Carlo error of value - reference_value
     grid_floor: Array  #: lost by allocating on the true curves read off the levels
+    reference_kpi: Array | None = None  #: KPI of the reference against the status quo; None: stored before it was kept
+    idle_kpi: Array | None = None  #: KPI of amounts of zero against the status quo
 
 
 class Truth(NamedTuple):
@@ -204,13 +206,18 @@ class Decision(NamedTuple):
     value: Array  #: money against the status quo, as the world values the amounts
     promise: Array  #: the contender's own claim for these amounts
     projected: Array  #: 1 where what was asked for could not be done and was moved to the nearest that can
+    kpi: Array  #: KPI units against the status quo, as the world gives them for the amounts
+    sure: Array  #: share of draws in which the answered curves promise more than the reference decision does
 
 
 class Decisions(NamedTuple):
-    """What each problem's answer leads to, one Decision a problem."""
+    """What each problem's answer leads to: one Decision a problem and reading of the answered curves."""
 
     own: tuple[Decision, ...]  #: the contender's own allocation
-    common: tuple[Decision, ...]  #: the common allocator's on the answered curves
+    common: tuple[Decision, ...]  #: best mean: the common allocator's on the mean over draws
+    plug_in: tuple[Decision, ...]  #: ... on the one curve in the middle of the draws
+    risk_aware: tuple[Decision, ...]  #: the best mean of the worst draws
+    perfect: tuple[Array, ...]  #: expected worth of perfect information, money; NaN where curves have no draws
 
 
 class Cost(NamedTuple):

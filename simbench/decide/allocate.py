@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from simbench import optimum
+from simbench.decide.readings import allocated, curves_of, readings, worth
 from simbench.optimum import constraints_of
-from simbench.records import Answers, Brief, Decision, Decisions
+from simbench.records import Answers, Brief, Decision, Decisions, Problem
 
 Array = Any
+#: (problem, amounts [R, B, U]) -> money and KPI [R, B] that the worlds give against the status quo.
+Value = Callable[[int, Array], tuple[Array, Array]]
 #: An allocation that had to be moved by more than this share of the money was not feasible.
 MOVED = 1e-6
 
@@ -26,10 +29,8 @@ def common(brief: Brief, answers: Answers, i: int) -> Array | None:
     then netted.
     """
     problem = brief.questions.problems[i]
-    if answers.response is None or answers.levels is not None or not problem.form.disjoint:
-        return None
-    kpi, paid = mean_curves(answers, i)
-    return np.asarray(optimum.allocate(problem.levels, kpi, paid, worth(brief), constraints_of(problem)))
+    curves = curves_of(problem, answers, i)
+    return None if curves is None else allocated(problem, worth(brief), curves.mean)[0]
 
 
 def own(brief: Brief, answers: Answers, i: int) -> tuple[Array, Array] | None:
@@ -46,33 +47,25 @@ def own(brief: Brief, answers: Answers, i: int) -> tuple[Array, Array] | None:
 def promised(brief: Brief, answers: Answers, i: int, amounts: Array) -> Array:
     """What the answered mean curves say amounts [R, U] earn against the status quo [R]; NaN if there are none."""
     problem = brief.questions.problems[i]
-    if answers.response is None or answers.levels is not None or not problem.form.disjoint:
+    curves = curves_of(problem, answers, i)
+    if curves is None:
         return np.full(len(amounts), np.nan)
+    return promises(problem, curves.mean, worth(brief), amounts[:, None])[:, 0]
+
+
+def promises(problem: Problem, curves: tuple[Array, Array | None], value: Array, amounts: Array) -> Array:
+    """What one curve a unit (KPI and money [R, U, L]) says amounts [R, B, U] earn against the status quo [R, B]."""
     # a unit without room has no curve: nothing is decided, nothing is earned
     room = problem.levels[..., -1] > problem.levels[..., 0]
     spread = np.where(room[..., None], problem.levels, np.arange(problem.levels.shape[-1]))
-    kpi, paid = mean_curves(answers, i)
-    evaluate = optimum.pchip_cells(spread, kpi, paid, worth(brief))
-    both = np.stack([problem.status_quo, amounts], axis=-1)
-    inside = np.clip(both, problem.levels[..., :1], problem.levels[..., -1:])
-    value = np.asarray(evaluate(np.where(room[..., None], inside, 0.0)).value)
-    return np.where(room, value[..., 1] - value[..., 0], 0.0).sum(axis=-1)
+    evaluate = optimum.pchip_cells(spread, *curves, value)
+    every = np.swapaxes(np.concatenate([problem.status_quo[:, None], amounts], axis=1), 1, 2)
+    inside = np.clip(every, problem.levels[..., :1], problem.levels[..., -1:])
+    earned = np.asarray(evaluate(np.where(room[..., None], inside, 0.0)).value)
+    return np.where(room[..., None], earned[..., 1:] - earned[..., :1], 0.0).sum(axis=1)
 
 
-def mean_curves(answers: Answers, i: int) -> tuple[Array, Array | None]:
-    """KPI and money [R, U, L] of problem `i`, averaged over draws."""
-    response: Any = answers.response
-    kpi = np.asarray(response[i], dtype=float).mean(axis=1)
-    paid = None if answers.response_paid is None else np.asarray(answers.response_paid[i], dtype=float).mean(axis=1)
-    return kpi, paid
-
-
-def worth(brief: Brief) -> Array:
-    """Profit before media of one KPI unit [R]."""
-    return np.asarray(brief.questions.margin) * np.asarray(brief.context.unit_value)
-
-
-def decide(brief: Brief, answers: Answers, value: Callable[[int, Array], Array]) -> Decisions:
+def decide(brief: Brief, answers: Answers, value: Value) -> Decisions:
     """What each problem's answers lead to.
 
     Parameters
@@ -80,31 +73,48 @@ def decide(brief: Brief, answers: Answers, value: Callable[[int, Array], Array])
     brief, answers : Brief, Answers
         Batched: [R, ...] and [R, D, ...].
     value : callable
-        (problem, amounts [R, U]) -> money [R] that the worlds themselves give against the status quo.
+        (problem, amounts [R, B, U]) -> money and KPI [R, B] that the worlds themselves give against the
+        status quo; asked once a problem, because worlds whose channels interact take long.
 
     Returns
     -------
     Decisions
         Batched; NaN where a contender neither allocates nor answers curves.
     """
-    count = len(np.asarray(brief.panel.origin))
-    owned, shared = [], []
-    for i, problem in enumerate(brief.questions.problems):
-        nothing = Decision(np.full(problem.status_quo.shape, np.nan), *(np.full(count, np.nan) for _ in range(3)))
-        mine = own(brief, answers, i)
-        if mine is None:
-            owned.append(nothing)
-        else:
-            amounts, moved = mine
-            claim = (
-                promised(brief, answers, i, amounts)
-                if answers.promise is None or answers.levels is not None
-                else np.asarray(answers.promise[i], dtype=float).mean(axis=-1)
-            )
-            owned.append(Decision(amounts, value(i, amounts), claim, moved))
-        best = common(brief, answers, i)
-        if best is None:
-            shared.append(nothing)
-        else:
-            shared.append(Decision(best, value(i, best), promised(brief, answers, i, best), np.zeros(count)))
-    return Decisions(tuple(owned), tuple(shared))
+    found = [decided(brief, answers, i, value) for i in range(len(brief.questions.problems))]
+    return Decisions(*(tuple(parts) for parts in zip(*found, strict=True))) if found else Decisions(*((),) * 5)
+
+
+def decided(brief: Brief, answers: Answers, i: int, value: Value) -> tuple[Any, ...]:
+    """One problem's decisions in the order of :class:`Decisions`, and the worth of perfect information [R]."""
+    problem, curves = brief.questions.problems[i], curves_of(brief.questions.problems[i], answers, i)
+    mine = own(brief, answers, i)
+    read = None if curves is None else readings(problem, curves, worth(brief))
+    nan = np.full(len(problem.status_quo), np.nan)
+    nothing = Decision(np.full(problem.status_quo.shape, np.nan), *(nan for _ in Decision._fields[1:]))
+    plans = [*([] if mine is None else [mine[0]]), *([] if read is None else read.distinct)]
+    if not plans:
+        return (*(nothing,) * 4, nan)
+    together = np.stack(plans, axis=1)
+    money, kpi = value(i, together)
+    promise = sure = np.full(money.shape, np.nan)
+    if read is not None:
+        promise, sure = promises(problem, read.mean, worth(brief), together), surety(problem, read.drawn, together)
+    made = [
+        Decision(plan, money[:, k], promise[:, k], np.zeros(len(nan)), kpi[:, k], sure[:, k])
+        for k, plan in enumerate(plans)
+    ]
+    first = nothing
+    if mine is not None:
+        first = made.pop(0)._replace(projected=mine[1])
+        if answers.promise is not None and answers.levels is None:
+            first = first._replace(promise=np.asarray(answers.promise[i], dtype=float).mean(axis=-1))
+    shared = (made * 3)[:3] if made else [nothing] * 3  # one draw: one decision, three readings
+    return first, *shared, nan if read is None else read.perfect
+
+
+def surety(problem: Problem, drawn: optimum.Drawn, amounts: Array) -> Array:
+    """Share of draws [R, B] in which amounts [R, B, U] promise more than the reference decision does."""
+    reference = optimum.project(problem.status_quo, constraints_of(problem))
+    more = [optimum.gains(drawn, amounts[:, k], reference) > 0 for k in range(amounts.shape[1])]
+    return np.stack([each.mean(axis=-1) for each in more], axis=1)

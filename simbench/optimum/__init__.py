@@ -2,13 +2,15 @@
 
 `separable` for sums of curves (certified), `joint` for a value with a concave majorant (certified where
 the two meet), `general` and, for many worlds side by side, `ascend` for everything else (searched),
-`allocate` for answered curves; `project`, `infeasible` and `random_feasible` for the constraints alone.
+`allocate` for answered curves; `drawn`, `gains`, `safest` and `perfect` for their draws; `project`,
+`infeasible` and `random_feasible` for the constraints alone.
 """
 
 from __future__ import annotations
 
 from simbench.optimum.ascent import ascend
 from simbench.optimum.curves import allocate, pchip_cells
+from simbench.optimum.draws import Drawn, drawn, gains, perfect, safest
 from simbench.optimum.feasible import Constraints, checked, constraints_of, infeasible, one_world, project, take
 from simbench.optimum.joint import Smooth, joint
 from simbench.optimum.records import METHODS, Solution
@@ -21,6 +23,7 @@ __all__ = [
     "METHODS",
     "Cells",
     "Constraints",
+    "Drawn",
     "Evaluate",
     "Smooth",
     "Solution",
@@ -29,13 +32,17 @@ __all__ = [
     "ascend",
     "checked",
     "constraints_of",
+    "drawn",
+    "gains",
     "general",
     "infeasible",
     "joint",
     "one_world",
     "pchip_cells",
+    "perfect",
     "project",
     "random_feasible",
+    "safest",
     "separable",
     "take",
 ]

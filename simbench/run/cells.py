@@ -16,7 +16,7 @@ import numpy as np
 from simbench import ids
 from simbench.blocks import take
 from simbench.briefs import stack
-from simbench.decide.allocate import decide
+from simbench.decide.allocate import Value, decide
 from simbench.errors import BadInput, Damaged
 from simbench.records import Answers, Brief, Cost, Decisions, Failure, Labels, Truth
 from simbench.run import store
@@ -25,7 +25,6 @@ from simbench.score import METRICS
 from simbench.score.rows import Case, Column, Metric
 
 Array = Any
-Value = Callable[[int, Array], Array]  #: (problem, amounts [R, U]) -> money [R]
 #: Fields of Answers without a draws axis.
 SINGLE = ("allocation", "levels", "diagnostics")
 #: Rooms whose code decides what scores follow from an answer.
@@ -73,7 +72,9 @@ def keep_worlds(shelf: Path, worlds: Worlds) -> None:
 
 
 def stored_worlds(shelf: Path, replicates: Sequence[int]) -> Worlds | None:
-    """Worlds from their shelf, in the order asked; None if one is not there."""
+    """Worlds from their shelf, in the order asked; None if one is not there, or some were stored before others' fields."""
+    import jax
+
     found = store.shelf(shelf)
     if any(replicate not in found for replicate in replicates):
         return None
@@ -84,7 +85,7 @@ def stored_worlds(shelf: Path, replicates: Sequence[int]) -> Worlds | None:
     rows: dict[Path, list[int]] = {}
     for replicate in replicates:
         rows.setdefault(found[replicate], []).append(replicate)
-    parts = []
+    parts: list[Any] = []
     order: list[int] = []
     for place, wanted in rows.items():
         block = blocks[place]
@@ -92,6 +93,8 @@ def stored_worlds(shelf: Path, replicates: Sequence[int]) -> Worlds | None:
         parts.append(tuple(take(block[name], position) for name in ("brief", "truth")))
         order += wanted
     labels = next(iter(blocks.values()))["labels"]
+    if len({jax.tree.structure(part) for part in parts}) > 1:
+        return None
     brief, truth = parts[0] if len(parts) == 1 else joined(parts)
     back = [order.index(replicate) for replicate in replicates]
     if back != list(range(len(back))):

@@ -13,7 +13,7 @@ from simbench.run import cells
 from simbench.run.cells import Value, Worlds
 from simbench.run.plan import Source
 from simbench.world.truth import Drawn, book_in, draw_transformed
-from simbench.world.worth import Book, value
+from simbench.world.worth import Book, values
 
 Array = Any
 
@@ -53,13 +53,13 @@ class Chunk:
         """What these worlds give for amounts."""
         rows = [self.replicates.index(replicate) for replicate in replicates]
 
-        def worth(i: int, amounts: Array) -> Array:
+        def worth(i: int, amounts: Array) -> tuple[Array, Array]:
             if self._book is None:
                 self._book = book_in(self.drawn.secret, self.drawn.brief)
             book = self._book._replace(
                 futures=take(self._book.futures, rows), worth=np.asarray(self._book.worth)[rows],
                 keys=tuple(self._book.keys[row] for row in rows),
             )  # fmt: skip
-            return value(book, take(self.worlds.brief.questions.problems[i], rows), amounts)
+            return values(book, take(self.worlds.brief.questions.problems[i], rows), amounts)
 
         return worth

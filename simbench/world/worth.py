@@ -311,7 +311,8 @@ def optimum_of_joint(book: Book, problem: Problem, constraints: optimum.Constrai
     else:
         found = joint_optimum(book.form, futures, problem, book.worth, book.keys, constraints, TOLERANCE)
         amounts, gap = found.amounts, found.upper_bound - found.value
-    worth, kpi = earned(book, problem, np.stack([problem.status_quo, reference, amounts, np.zeros_like(amounts)], axis=1))
+    told = np.stack([problem.status_quo, reference, amounts, np.zeros_like(amounts)], axis=1)
+    worth, kpi = earned(book, problem, told)
     now, kept, best, _ = np.moveaxis(worth.mean(axis=-1), 1, 0)
     kpi = kpi.mean(axis=-1) - kpi[:, :1].mean(axis=-1)
     worse = kept > best  # on the futures that plans are valued on

@@ -106,6 +106,17 @@ def test_equal_units_are_a_tie_that_branching_alone_cannot_break() -> None:
     assert_allclose(solution.value[0], shared, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("units", "total"), [(21, 7.4), (21, 7.9), (18, 6.1), (20, 9.3)])
+def test_ties_between_nearly_as_good_numbers_of_units_are_settled(units, total) -> None:
+    """Seven units are almost as good as eight: a grid whose cells give away a unit's share does not tell."""
+    shape = (1, units, 1)
+    media = Media(np.zeros(shape, int), np.full(shape, 3.0), np.ones(shape), np.full(shape, 3.0))
+    solution = optimum.separable(curves(media), one_world(np.zeros(units), np.full(units, 4.0), (total, total)))
+    shared = max(net(media, [[total / k] * k + [0.0] * (units - k)])[0] for k in range(3, units + 1))
+    assert solution.certified[0]
+    assert_allclose(solution.value[0], shared, rtol=1e-9)
+
+
 @pytest.mark.parametrize("rows", [None, [[1.0, -1.0, 0.5]]])
 def test_the_bound_of_a_narrow_box_is_close_and_above(rows) -> None:
     generator = np.random.default_rng(47)

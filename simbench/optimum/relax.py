@@ -167,15 +167,12 @@ def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budge
     inside = (amount >= lower[..., None]) & (amount <= upper[..., None])
     worth = np.where(inside, worth, -np.inf)
 
-    def best(price: NDArray, rows: NDArray | slice) -> tuple[NDArray, NDArray]:
-        index = np.argmax(worth[rows] - price[:, None, None] * amount[rows], axis=-1)[..., None]
-        return (
-            along(amount[rows], index)[..., 0],
-            along(worth[rows], index)[..., 0],
-        )
+    def best(price: NDArray, amount: NDArray, worth: NDArray) -> tuple[NDArray, NDArray]:
+        index = np.argmax(worth - price[:, None, None] * amount, axis=-1)[..., None]
+        return along(amount, index)[..., 0], along(worth, index)[..., 0]
 
     price = np.zeros(len(lower))
-    here, here_worth = best(price, slice(None))
+    here, here_worth = best(price, amount, worth)
     total = here.sum(1)
     target = np.clip(total, budget[:, 0], budget[:, 1])
     bound = here_worth.sum(1)
@@ -187,14 +184,20 @@ def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budge
     high, high_worth = np.where(under, upper, here), np.where(under, ceiling, here_worth)
     open_rows = np.flatnonzero((over | under)[:, 0])
     bound[open_rows] = np.inf
+    held, own = np.arange(len(lower)), (amount, worth)
     for _ in range(200):
         if not open_rows.size:
             break
+        if 2 * open_rows.size <= held.size:  # copying the points of fewer rows pays only now and then
+            held, own = open_rows, (amount[open_rows], worth[open_rows])
         left, right = low[open_rows].sum(1), high[open_rows].sum(1)
         left_worth, right_worth = low_worth[open_rows].sum(1), high_worth[open_rows].sum(1)
         gap = right - left
         slope = np.divide(right_worth - left_worth, gap, out=np.zeros_like(gap), where=gap > 0)
-        now, now_worth = best(slope, open_rows if open_rows.size < len(lower) else slice(None))
+        place = np.searchsorted(held, open_rows)
+        prices = np.zeros(held.size)
+        prices[place] = slope
+        now, now_worth = (part[place] for part in best(prices, *own))
         middle, middle_worth = now.sum(1), now_worth.sum(1)
         found = middle_worth + slope * (target[open_rows] - middle)
         better = found < bound[open_rows]

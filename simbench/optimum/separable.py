@@ -28,6 +28,8 @@ from simbench.optimum.rows import under_rows
 
 #: Units of worlds that are branched side by side: enough to share the calls, few enough for memory.
 TOGETHER = 1280
+#: Cells of the money grid. Its bound gives away one cell a unit, so a grid that does not settle a tie is refined.
+SIZES = (800, 3200)
 
 
 def separable(
@@ -165,5 +167,9 @@ def _close(
             yield here, bound, BRANCH
             continue
         one = np.array([row])
-        here, other = grid(asking(one), here, take(limits, one), float(allowed[row]))
-        yield here, min(bound, other), GRID
+        for size in SIZES:
+            here, other = grid(asking(one), here, take(limits, one), float(allowed[row]), size)
+            bound = min(bound, other)
+            if bound - here.value[0] <= allowed[row]:
+                break
+        yield here, bound, GRID

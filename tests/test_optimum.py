@@ -380,7 +380,7 @@ def test_climbing_side_by_side_is_climbing_alone(budget) -> None:
         value, slope = terms(some(media, rows), amounts[..., None])
         return value.sum((1, 2, 3)) - amounts.sum(1), slope.sum((2, 3)) - 1.0
 
-    amounts, value = optimum.ascend(slopes, starts, limits, np.ones(24), 1e-10)
+    amounts, value, curvature = optimum.ascend(slopes, starts, limits, np.ones(24), 1e-10)
     assert_feasible(amounts, limits)
     assert_allclose(value, slopes(np.arange(24), amounts)[0], rtol=1e-12)
     assert (value >= slopes(np.arange(24), starts)[0]).all()
@@ -388,8 +388,15 @@ def test_climbing_side_by_side_is_climbing_alone(budget) -> None:
         own = optimum.take(limits, [i])
         top = climb(lambda a, i=i: tuple(x[0] for x in slopes([i], a[None])), starts[i], own, 1.0)
         assert value[i] == pytest.approx(slopes([i], top[None])[0][0], abs=1e-7)
-        alone, _ = optimum.ascend(lambda _, a, i=i: slopes([i] * len(a), a), starts[[i]], own, np.ones(1), 1e-10)
+        alone, *_ = optimum.ascend(lambda _, a, i=i: slopes([i] * len(a), a), starts[[i]], own, np.ones(1), 1e-10)
         assert_allclose(alone[0], amounts[i], rtol=1e-9, atol=1e-9)
+
+    def dearer(rows, amounts):
+        value, slope = slopes(rows, amounts)
+        return value - 0.1 * amounts.sum(1), slope - 0.1
+
+    again = [optimum.ascend(dearer, amounts, limits, np.ones(24), 1e-10, curvature=c)[1] for c in (curvature, None)]
+    assert_allclose(*again, rtol=1e-8)  # what was learned of much the same values changes the way, not the top
     with pytest.raises(BadInput, match="not finite"):
         optimum.ascend(lambda _, a: (a[:, 0] * np.nan, a), starts, limits, np.ones(24))
 

@@ -49,8 +49,9 @@ def ascend(
     unit: NDArray,
     tolerance: float = 1e-8,
     rounds: int = 60,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Feasible local maxima near starts, and their values.
+    curvature: NDArray | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Feasible local maxima near starts, their values, and the curvature learned on the way.
 
     Parameters
     ----------
@@ -64,10 +65,12 @@ def ascend(
         A typical size of values. A start rests when a step gains or promises less than `tolerance` of it.
     rounds : int
         Calls of `value_and_gradient` at most, after the first.
+    curvature : array [S, U, U], optional
+        What an earlier climb of much the same values ended with there, under the same `unit`.
 
     Returns
     -------
-    array [S, U], array [S]
+    array [S, U], array [S], array [S, U, U]
         Never worse than the start.
 
     Raises
@@ -87,11 +90,12 @@ def ascend(
     value, slope = asked(every, starts)
     if not np.isfinite(value).all():
         raise BadInput("value_and_gradient", "gave a value that is not finite", "value every feasible amount")
+    learned = curvature is not None
     spread = np.clip(np.ptp(slope, axis=1), 1e-6, 1e3)
-    bend = spread[:, None, None] / FIRST * np.eye(starts.shape[1])
-    none = np.zeros(len(starts), bool)
-    lanes = Lanes(every, starts, value, slope, bend, _step(starts, slope, bend, limits, money), 0 * every, none, none)
-    best, reached = starts.copy(), value.copy()
+    bend = np.array(curvature) if learned else spread[:, None, None] / FIRST * np.eye(starts.shape[1])
+    moved, rests = np.full(len(starts), learned), np.zeros(len(starts), bool)
+    lanes = Lanes(every, starts, value, slope, bend, _step(starts, slope, bend, limits, money), 0 * every, moved, rests)
+    best, reached, known = starts.copy(), value.copy(), bend.copy()
     for _ in range(rounds):
         promise = (lanes.slope * lanes.step).sum(1)
         going = (promise > tolerance) & ~lanes.rests
@@ -120,8 +124,8 @@ def ascend(
         )
         step = _step(lanes.place, lanes.slope, lanes.bend, own, size[:, 0])
         lanes = lanes._replace(step=np.where(taken[:, None], step, lanes.step))
-        best[lanes.row], reached[lanes.row] = lanes.place, lanes.value
-    return best, reached * unit
+        best[lanes.row], reached[lanes.row], known[lanes.row] = lanes.place, lanes.value, lanes.bend
+    return best, reached * unit, known
 
 
 def _bent(bend: NDArray, moved: NDArray, fall: NDArray, first: NDArray) -> NDArray:

@@ -113,7 +113,7 @@ def general(
     if screen is not None:
         blocks = np.split(scattered, range(BLOCK, points, BLOCK))
         seen = np.concatenate([np.asarray(screen(block), float) for block in blocks])
-        scattered = apart(scattered, seen, fine, best)
+        scattered = scattered[apart(scattered, seen, fine, best)]
     begin = np.concatenate([begin, scattered])
     worth = np.array([value_and_gradient(start)[0] for start in begin])
     if not np.isfinite(worth).all():
@@ -135,14 +135,13 @@ def general(
     return Solution(every[[top]], np.array([value]), np.array([bound]), certified, np.array([STARTS]))
 
 
-def apart(amounts: NDArray, values: NDArray, constraints: Constraints, count: int) -> NDArray:
-    """The best `count` points of one world, without those closer than a tenth of the box's diagonal to a better one."""
+def apart(amounts: NDArray, values: NDArray, constraints: Constraints, count: int) -> NDArray[np.intp]:
+    """Where the best `count` points of one world are, at most one of those within a tenth of the box's diagonal."""
     near = 0.1 * np.linalg.norm(constraints.upper[0] - constraints.lower[0])
-    chosen: list[NDArray] = []
+    chosen: list[int] = []
     for place in np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable"):
-        point = amounts[place]
-        if all(np.linalg.norm(point - other) > near for other in chosen):
-            chosen.append(point)
+        if all(np.linalg.norm(amounts[place] - amounts[other]) > near for other in chosen):
+            chosen.append(int(place))
         if len(chosen) == count:
             break
     return np.array(chosen)

@@ -93,7 +93,7 @@ def chain(*mechanisms: Mechanism) -> tuple[Callable[[Noise], State], Callable[..
     ValueError
         If a mechanism needs a signal that none before it gives (a circle, or a wrong order).
     """
-    known = {"weeks", "lever", "frozen"}
+    known = {"weeks", "lever", "frozen", "known"}
     for mechanism in mechanisms:
         missing = [s for s in mechanism.needs if s not in known]
         if missing:

@@ -23,7 +23,7 @@ from simbench.estimands import by_unit, direction, lever_levels, plan_of
 from simbench.records import Problem
 from simbench.transforms import carry, join, pick
 from simbench.world.forms import Form
-from simbench.world.media import Media, late_curve, respond, steepest_input
+from simbench.world.media import Media, late_curve, respond, set_effects, steepest_input
 
 Array = Any
 
@@ -107,8 +107,9 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
     def cells_of(
         columns: tuple[int, ...], futures: Futures, problem: Problem, worth: Array, levels: Array, *demand: Array
     ) -> tuple[Array, ...]:
-        media = of_channels(futures.media, columns)
-        memory, size = pick(futures.memory, columns), (media.beta * media.spread)[..., None]
+        media, lags = of_channels(futures.media, columns), max(form.channels[c].length for c in columns)
+        memory = pick(futures.memory[futures.memory.shape[0] - (lags - 1) :], columns)
+        weights, size = media.weights[:lags], (media.beta * media.spread)[..., None]
         if media.path is not None:
             size = size * media.path[:span].T
         rate = 1.0 if media.rate is None else media.rate[:span, None, :]
@@ -117,13 +118,13 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
         peak = steepest_input([form.channels[c].saturation for c in columns], media)[:, None] * scale
 
         def carried(before: Array, x: Array) -> Array:
-            late = carry(media.weights, before, x)
+            late = carry(weights, before, x)
             return jnp.where(first, x, late) if first.any() else late
 
         def summed(s: Array) -> Array:  # over weeks, after what settles first has been carried over
             if not first.any():
                 return s.sum(axis=-1)
-            late = carry(media.weights, jnp.zeros_like(memory), jnp.moveaxis(s, -1, -3))
+            late = carry(weights, jnp.zeros_like(memory), jnp.moveaxis(s, -1, -3))
             return jnp.where(first, late.sum(axis=-3), s.sum(axis=-1))
 
         def response(x: Array) -> tuple[Array, Array]:  # value and slope
@@ -159,13 +160,18 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
         found = [(plain, cells_of(plain, *asked))] if plain else []
         if bought:
 
-            def extremes(wish: Array, organic: Array) -> tuple[Array, Array]:
-                def demand(bound: Array) -> Array:
-                    lever = jnp.pad(plan_of(problem, bound), padding)
-                    media = futures.media._replace(wish=wish)
-                    return respond(form, media, futures.memory, lever, jnp.arange(span), organic)[2]
+            def known(bound: Array) -> tuple[Array, Array]:  # what set channels bring is the same in all futures
+                lever = jnp.pad(plan_of(problem, bound), padding)
+                return lever, set_effects(form, futures.media, futures.memory, lever, jnp.arange(span))
 
-                return demand(problem.upper), demand(problem.lower)
+            limits = known(problem.upper), known(problem.lower)
+
+            def extremes(wish: Array, organic: Array) -> list[Array]:
+                media = futures.media._replace(wish=wish)
+                return [
+                    respond(form, media, futures.memory, lever, jnp.arange(span), organic, known=unit)[2]
+                    for lever, unit in limits
+                ]
 
             bounds = jax.vmap(extremes)(futures.media.wish[:, :span], futures.organic[:, :span])
             under = jax.lax.map(lambda d: cells_of(bought, *asked, *d), bounds)

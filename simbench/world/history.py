@@ -19,11 +19,13 @@ from simbench.estimands import answer, answer_additive, late_effect, within
 from simbench.records import Answers, Context, Questions, Reading
 from simbench.world.base import State, World, edited, rollout
 from simbench.world.forms import Form
+from simbench.world.media import set_effects
 from simbench.world.panel import expected, world_of
 
 Array = Any
 
-FrozenMean = Callable[[Array, Array, Any], tuple[Array, Array]]  #: (scale, add, frozen) -> (mu, paid)
+#: (scale, add, frozen, what set channels bring where that is known) -> (mu, paid)
+FrozenMean = Callable[[Array, Array, Any, Any], tuple[Array, Array]]
 #: Exact Shapley values need 2^C counterfactuals a window.
 SHAPLEY_CHANNELS = 8
 LANES = 16
@@ -33,8 +35,9 @@ def held_mean(world: World, state: State, factual: Array) -> FrozenMean:
     """mu under edited levers, all others held; where `frozen`, the demand of bought channels too."""
     demand = world.stretch(state, factual)[1].demand
 
-    def mean(scale: Array, add: Array, frozen: Array) -> tuple[Array, Array]:
-        path = world.stretch(state, scale * factual + add, None if frozen is False else (frozen, demand))[1]
+    def mean(scale: Array, add: Array, frozen: Array, known: Array | None) -> tuple[Array, Array]:
+        fixed = None if frozen is False else (frozen, demand)
+        path = world.stretch(state, scale * factual + add, fixed, known)[1]
         return path.mean, path.paid
 
     return mean
@@ -44,7 +47,7 @@ def responding_mean(world: World, form: Form, state: State, periods: int) -> Fro
     """mu when the advertiser's rules run on the KPI of the edited arm, with the same noise."""
     before = jnp.zeros((form.pre, form.geos, len(form.channels)))
 
-    def mean(scale: Array, add: Array, frozen: Array) -> tuple[Array, Array]:
+    def mean(scale: Array, add: Array, frozen: Array, known: None) -> tuple[Array, Array]:
         policy = edited(world.plan, jnp.concatenate([before, scale]), jnp.concatenate([before, add]))
         path = rollout(world, state, policy, periods)[1]
         return path.mean, path.paid
@@ -72,64 +75,81 @@ class History(NamedTuple):
 
 
 def history_of(
-    mean: FrozenMean, questions: Questions, origin: Array, shape: tuple[int, int, int], flags: tuple[bool, ...]
+    mean: FrozenMean,
+    effects: Callable[[Array], Array] | None,
+    questions: Questions,
+    origin: Array,
+    shape: tuple[int, int, int],
+    flags: tuple[bool, ...],
 ) -> History:
     """Contribution and marginal under each flag, Shapley values, all-off, what the tail cuts off.
 
     All counterfactuals are lanes of one program, all derivatives of another: a window and channel
-    switched off, and every coalition of channels. Definitions as in `estimands.answer`.
+    switched off, and every coalition of channels. Definitions as in `estimands.answer`. `effects` tells
+    what set channels bring under a scale [N, G, C], each by its own lever alone: computed once a window
+    and not once a lane. Without it, there are no Shapley values.
     """
     periods, _, channels = shape
     weeks, past, windows = jnp.arange(periods), within(jnp.arange(periods), 0, origin), questions.windows
-    count, tail, each = windows.shape[0], questions.sizes.tail, jnp.eye(channels)
+    count, tail, each = windows.shape[0], questions.sizes.tail, np.eye(channels)
     inside = jax.vmap(lambda w: within(weeks, w[0], w[1]))(windows)  # [W, N]
     counted = jax.vmap(lambda w: within(weeks, w[0], w[1] + tail))(windows)
     late = jax.vmap(lambda w: within(weeks, w[1] + tail, periods))(windows)
-    exact = channels <= SHAPLEY_CHANNELS
+    exact = effects is not None and channels <= SHAPLEY_CHANNELS
     subsets, weights = coalitions(channels) if exact else (np.zeros((1, channels)), None)
     still = jnp.zeros(shape)
 
-    def switched(on: Array) -> Array:  # on [..., C] in every window -> scale [W, ..., N, C]
-        return jax.vmap(lambda w: past[:, None] * (1.0 - w[:, None] * (1.0 - on[..., None, :])))(inside)
+    def full(scale: Array) -> Array:  # [N] or [N, C] -> [N, G, C]
+        return jnp.broadcast_to(scale.reshape(periods, 1, -1), shape)
 
-    off = switched(1.0 - each).reshape(-1, periods, channels)
-    teams = switched(jnp.asarray(subsets, dtype=past.dtype)).reshape(-1, periods, channels)
-    scales = jnp.concatenate([jnp.broadcast_to(past[:, None], (1, periods, channels)), *[off] * len(flags), teams])
-    frozen = np.repeat([False, *flags, False], [1, *[len(off)] * len(flags), len(teams)])
+    whole, silent = full(past), jax.vmap(lambda w: full(past * (1.0 - w)))(inside)
+    usual: Any = None
+    without: Any = None
+    rising: Any = None
+    if effects is not None:
+        usual, without = effects(whole), jax.lax.map(effects, silent)
+        rising = jax.lax.map(lambda w: jax.jvp(effects, (whole,), (full(w),))[1], inside)
 
-    def total(lane: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        mu, paid = mean(jnp.broadcast_to(lane[0][:, None, :], shape), still, lane[1])
-        return counted @ mu.sum(axis=-1), late @ mu.sum(axis=-1), inside @ paid.sum(axis=1)
-
-    kpi, later, money = jax.lax.map(total, (scales, jnp.asarray(frozen)), batch_size=LANES)
-    own = jnp.arange(count)
-
-    def of_window(x: Array, first: int, arms: int) -> Array:  # lanes [W * arms] from `first` -> [W, arms]
-        return x[first : first + count * arms].reshape(count, arms, count)[own, :, own]
-
-    def slope(lane: tuple[Array, Array, Array]) -> Array:
-        window, channel, frozen = lane
-        push = jnp.broadcast_to((inside[window][:, None] * jax.nn.one_hot(channel, channels))[:, None, :], shape)
-        whole = jnp.broadcast_to(past[:, None, None], shape)
-        _, (mu, paid) = jax.jvp(lambda s: mean(s, still, frozen), (whole,), (push,))
-        bought = (paid * push).sum()
-        return jnp.where(bought > 0, counted[window] @ mu.sum(axis=-1) / jnp.where(bought > 0, bought, 1.0), jnp.nan)
-
-    grid = np.stack(
-        np.meshgrid(np.arange(len(flags)), np.arange(count), np.arange(channels), indexing="ij"), -1
-    ).reshape(-1, 3)
-    lanes = (jnp.asarray(grid[:, 1]), jnp.asarray(grid[:, 2]), jnp.asarray(np.array(flags)[grid[:, 0]]))
-    marginal = jax.lax.map(slope, lanes, batch_size=LANES).reshape(len(flags), count, channels)
-    readings = tuple(
-        Reading(kpi[0][:, None] - of_window(kpi, 1 + i * len(off), channels), marginal[i]) for i in range(len(flags))
+    # which channels are on in a window [A, C]: all, all but one, coalitions
+    arms = np.concatenate([np.ones((1, channels)), *[1.0 - each] * len(flags), subsets])
+    held = np.repeat([False, *flags, False], [1, *[channels] * len(flags), len(subsets)])
+    lanes = (
+        jnp.asarray(np.repeat(np.arange(count), len(arms))),
+        jnp.asarray(np.tile(arms, (count, 1)) > 0),
+        jnp.asarray(np.tile(held, count)),
     )
-    values = of_window(kpi, 1 + len(flags) * len(off), len(subsets))
+
+    def total(lane: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        window, on, frozen = lane
+        known = None if effects is None else jnp.where(on, usual, without[window])
+        mu, _ = mean(jnp.where(on, whole, silent[window]), still, frozen, known)
+        return counted[window] @ mu.sum(axis=-1), late[window] @ mu.sum(axis=-1)
+
+    kpi, later = (x.reshape(count, -1) for x in jax.lax.map(total, lanes, batch_size=LANES))  # [W, A]
+    _, paid = mean(whole, still, False, usual)
+
+    def slopes(frozen: bool) -> Array:
+        _, along = jax.linearize(lambda s, k: mean(s, still, frozen, k), whole, usual)
+
+        def slope(lane: tuple[Array, Array]) -> Array:
+            window, channel = lane
+            own = jax.nn.one_hot(channel, channels)
+            push = full(inside[window][:, None] * own)
+            mu, paid = along(push, None if effects is None else rising[window] * own)
+            gained, bought = counted[window] @ mu.sum(axis=-1), (paid * push).sum()
+            return jnp.where(bought > 0, gained / jnp.where(bought > 0, bought, 1.0), jnp.nan)
+
+        grid = np.indices((count, channels)).reshape(2, -1)
+        return jax.lax.map(slope, tuple(jnp.asarray(grid)), batch_size=LANES).reshape(count, channels)
+
+    factual, *off, values = jnp.split(kpi, 1 + channels * np.arange(len(flags) + 1), axis=1)
+    readings = tuple(Reading(factual - arm, slopes(flag)) for flag, arm in zip(flags, off, strict=True))
     return History(
         readings,
-        money[0],
+        jnp.einsum("wn,ngc->wc", inside, paid),
         values @ weights.T if weights is not None else None,
-        kpi[0] - values[:, 0],
-        later[0][:, None] - of_window(later, 1, channels),
+        factual[:, 0] - values[:, 0],
+        later[:, :1] - later[:, 1 : 1 + channels],
     )
 
 
@@ -151,16 +171,22 @@ def history_program(form: Form) -> Callable[..., tuple[Answers, Reading, Reading
             paid = jnp.einsum("wn,ngc->wc", inside, factual)
             later = late_effect(effects, factual, questions) if form.lags - 1 > form.tail else jnp.zeros_like(paid)
         else:
-            mean = held_mean(world, state, factual)
+            mean, memory = held_mean(world, state, factual), state["media"]["memory"]
+            at = form.pre + jnp.arange(periods)
             past = questions._replace(plans=questions.plans[:1], problems=())  # plans: from the origin on, in `worth`
-            answers = answer(lambda scale, add: mean(scale, add, False), past, context, origin, periods)
+            answers = answer(lambda scale, add: mean(scale, add, False, None), past, context, origin, periods)
             (primary, path_held), paid, shapley, all_off, later = history_of(
-                mean, questions, origin, shape, (False, True)
+                mean,
+                lambda scale: set_effects(form, state["media"]["media"], memory, scale * factual, at),
+                questions,
+                origin,
+                shape,
+                (False, True),
             )
         responding = primary
         if form.feedback:
             answering = responding_mean(world, form, state, periods)
-            (responding,) = history_of(answering, questions, origin, shape, (False,)).readings
+            (responding,) = history_of(answering, None, questions, origin, shape, (False,)).readings
         return answers, responding, path_held, paid, shapley, all_off, later
 
     return jax.jit(jax.vmap(run, in_axes=(0, 0, 0, 0, None)))

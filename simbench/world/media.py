@@ -134,9 +134,14 @@ def foreseen(form: Form, media: Media, week: Array) -> Media:
     return media._replace(path=jnp.where(later & np.array(form.walks), path[week - 1], path))
 
 
+def consecutive(x: Array, weeks: Array) -> Array:
+    """Rows of x at consecutive weeks: a slice, which is no gather."""
+    return jax.lax.dynamic_slice_in_dim(x, weeks[0], weeks.shape[0])
+
+
 def in_weeks(x: Array | None, weeks: Array, channels: tuple[int, ...]) -> Array:
     """Rows [n, 1, c] of a path [P+N, C], to go with [..., n, G, c]; 1 where there is none."""
-    return 1.0 if x is None else pick(x[weeks], channels)[:, None, :]
+    return 1.0 if x is None else pick(consecutive(x, weeks), channels)[:, None, :]
 
 
 def curve(form: Form, media: Media, channels: tuple[int, ...], v: Array) -> Array:
@@ -167,6 +172,39 @@ def steepest_input(kinds: Sequence[str], media: Media) -> Array:
     return jnp.stack([steepest_at(kind, media.half_at[i], media.slope[i]) for i, kind in enumerate(kinds)])
 
 
+def effect_of(form: Form, media: Media, memory: Array, stage: Stage, spent: Array, weeks: Array) -> tuple[Array, Array]:
+    """What a stage's channels bring by money [n, G, c] at effect scale 1, and what enters their kernels."""
+    columns, lags = stage.channels, max(form.channels[c].length for c in stage.channels)
+    weights, scale = pick(media.weights[:lags], columns), pick(media.scale, columns)
+    before = pick(memory[memory.shape[0] - (lags - 1) :], columns)  # kernels are filled up to the longest
+    bought, factor = (in_weeks(x, weeks, columns) for x in (media.rate, media.path))
+    if stage.settles_first:
+        entering = factor * curve(form, media, columns, bought * spent / scale)
+        effect = carry(weights, before, entering)
+    else:
+        entering = bought * spent
+        effect = factor * curve(form, media, columns, carry(weights, before, entering) / scale)
+    return pick(media.spread, columns) * effect, entering
+
+
+def set_effects(form: Form, media: Media, memory: Array, lever: Array, weeks: Array) -> Array:
+    """What set channels bring at effect scale 1 [n, G, C], whatever the others do; 0 where bought."""
+    parts: dict[int, Array] = {}
+    for stage in stages(form):
+        if not stage.bought:
+            effect, _ = effect_of(form, media, memory, stage, pick(lever, stage.channels), weeks)
+            parts |= {c: effect[..., i] for i, c in enumerate(stage.channels)}
+    return jnp.stack([parts.get(c, jnp.zeros_like(lever[..., c])) for c in range(len(form.channels))], axis=-1)
+
+
+def stirring(form: Form, media: Media, known: Array) -> Array:
+    """What the set channels that each bought one follows bring [n, G, C], from :func:`set_effects`."""
+    follows = np.zeros((len(form.channels), len(form.channels)))
+    for c, channel in enumerate(form.channels):
+        follows[[f for f in channel.follows if not form.channels[f].bought], c] = 1.0
+    return (known * media.beta) @ follows
+
+
 def respond(
     form: Form,
     media: Media,
@@ -185,20 +223,37 @@ def respond(
         Kernel inputs of the weeks before (money, or saturation where that comes first).
     lever : array [n, G, C]
     weeks : array [n] int
-        Positions in the P+N weeks.
+        Positions in the P+N weeks, consecutive.
     organic : array [n, G]
         Demand without media, KPI units.
     frozen : (flag, demand [n, G, C]), optional
         Where the flag is set, demand of bought channels is this one; else it follows the
         contributions of this stretch.
     known : array [n, G, C], optional
-        What set channels bring at effect scale 1, where the caller has it already (and wants no `entering`).
+        What set channels bring (:func:`set_effects`), where the caller has it already (and wants no `entering`).
 
     Returns
     -------
     contribution, paid, demand, entering : arrays [n, G, C]
         `entering` is what enters the kernels: what :func:`remember` keeps.
     """
+    parts = by_channel(form, media, memory, lever, weeks, organic, frozen, known)
+    contribution, paid, wanted, entering = (jnp.stack(part, axis=-1) for part in parts)
+    return contribution, paid, wanted, entering
+
+
+def by_channel(
+    form: Form,
+    media: Media,
+    memory: Array,
+    lever: Array,
+    weeks: Array,
+    organic: Array,
+    frozen: tuple[Array, Array] | None = None,
+    known: Array | None = None,
+    stirred: Array | None = None,
+) -> tuple[list[Array], list[Array], list[Array], list[Array]]:
+    """:func:`respond` as lists over channels of [n, G]; `stirred` as :func:`stirring`, where that is known too."""
     contribution: dict[int, Array] = {}
     unit: dict[int, Array] = {}
     paid: dict[int, Array] = {}
@@ -209,26 +264,20 @@ def respond(
         spent = pick(lever, columns)
         if stage.bought:
             (c,) = stage.channels
-            brought = sum((contribution[f] for f in form.channels[c].follows), jnp.zeros_like(organic))
-            wanted[c] = media.wish[weeks, :, c] * (1.0 + brought / organic) ** media.halo[c]
+            followed = [f for f in form.channels[c].follows if stirred is None or form.channels[f].bought]
+            first = jnp.zeros_like(organic) if stirred is None else stirred[..., c]
+            brought = sum((contribution[f] for f in followed), first)
+            # a power as its logarithm: it vectorises, and its slope takes no second power
+            more = jnp.exp(media.halo[c] * jnp.log(1.0 + brought / organic))
+            wanted[c] = consecutive(media.wish[..., c], weeks) * more
             if frozen is not None:
                 wanted[c] = jnp.where(frozen[0], frozen[1][..., c], wanted[c])
             # at the cap exactly, one more unit of cap buys nothing: the slope from above
             spent = jnp.where(spent < wanted[c][..., None], spent, wanted[c][..., None])
         if known is not None and not stage.bought:
-            for i, c in enumerate(columns):
-                unit[c], paid[c], inputs[c] = known[..., c], spent[..., i], spent[..., i]
-                contribution[c], wanted[c] = media.beta[c] * unit[c], jnp.zeros_like(organic)
-            continue
-        weights, before, scale = (pick(part, columns) for part in (media.weights, memory, media.scale))
-        bought, factor = (in_weeks(x, weeks, columns) for x in (media.rate, media.path))
-        if stage.settles_first:
-            entering = factor * curve(form, media, columns, bought * spent / scale)
-            effect = carry(weights, before, entering)
+            effect, entering = pick(known, columns), spent
         else:
-            entering = bought * spent
-            effect = factor * curve(form, media, columns, carry(weights, before, entering) / scale)
-        effect = pick(media.spread, columns) * effect
+            effect, entering = effect_of(form, media, memory, stage, spent, weeks)
         for i, c in enumerate(columns):
             unit[c], paid[c], inputs[c] = effect[..., i], spent[..., i], entering[..., i]
             contribution[c] = media.beta[c] * unit[c]
@@ -236,9 +285,10 @@ def respond(
     for i, (_, a, b) in enumerate(form.synergies):
         together = joint(media, i, a, b, unit[a] * unit[b])
         contribution[a], contribution[b] = contribution[a] + together, contribution[b] + together
-    order = range(len(form.channels))
-    stack = lambda parts: jnp.stack([parts[c] for c in order], axis=-1)  # noqa: E731
-    return stack(contribution), stack(paid), stack(wanted), stack(inputs)
+    contributions, spending, demands, entered = (
+        [part[c] for c in range(len(form.channels))] for part in (contribution, paid, wanted, inputs)
+    )
+    return contributions, spending, demands, entered
 
 
 def joint(media: Media, synergy: int, a: int, b: int, product: Array) -> Array:
@@ -372,12 +422,9 @@ def settled_beta(form: Form, noise: Noise, media: Media, lever: Array, organic: 
     counted = ((t >= 0) & (t < form.weeks + form.tail))[:, None, None]
     empty, weeks = jnp.zeros((form.lags - 1, *lever.shape[1:])), jnp.arange(form.total)
 
-    apart = form._replace(synergies=())
-
-    def own(arm: Array) -> Array:  # set channels at effect scale 1: no need to repeat them every round
-        return respond(apart, media._replace(beta=jnp.ones(count)), empty, arm, weeks, organic)[0]
-
-    unit, without = own(factual), own(factual * jnp.where(panel, 0.0, 1.0)[:, None, None])
+    # set channels: no need to repeat them every round
+    unit = set_effects(form, media, empty, factual, weeks)
+    without = set_effects(form, media, empty, factual * jnp.where(panel, 0.0, 1.0)[:, None, None], weeks)
 
     def brought(beta: Array, keep: Array) -> tuple[Array, Array]:
         scaled, arm = media._replace(beta=beta), factual * keep[:, None, :]

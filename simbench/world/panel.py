@@ -111,6 +111,7 @@ def media_mechanism(form: Form) -> Mechanism:
             signals["weeks"],
             signals["organic"],
             signals["frozen"],
+            signals["known"],
         )
         after = {**slot, "memory": remember(slot["memory"], entering)}
         return after, {"contribution": contribution, "paid": paid, "wanted": wanted, "entering": entering}
@@ -127,9 +128,11 @@ def world_of(form: Form) -> World:
         geography(form), demand_mechanism(form), spend_mechanism(form), media_mechanism(form), kpi_mechanism(form)
     )
 
-    def stretch(state: State, lever: Array, frozen: Array | None = None) -> tuple[State, Observation]:
+    def stretch(
+        state: State, lever: Array, frozen: Array | None = None, known: Array | None = None
+    ) -> tuple[State, Observation]:
         weeks = state["week"] + jnp.arange(lever.shape[0])
-        after, s = advance(state, {"weeks": weeks, "lever": lever, "frozen": frozen})
+        after, s = advance(state, {"weeks": weeks, "lever": lever, "frozen": frozen, "known": known})
         return after, Observation(
             lever, s["paid"], s["kpi"], s["mean"], s["base"], s["contribution"], s["wanted"], s["entering"]
         )

@@ -17,7 +17,7 @@ from simbench.estimands import plan_of
 from simbench.records import Problem
 from simbench.world.cells import Futures
 from simbench.world.forms import Form
-from simbench.world.media import respond
+from simbench.world.media import by_channel, set_effects, stirring
 
 Array = Any
 
@@ -27,22 +27,23 @@ def lever_of(form: Form, plan: Array) -> Array:
     return jnp.concatenate([plan, jnp.zeros((form.tail, *plan.shape[1:]))])
 
 
-def set_channels(form: Form, futures: Futures, lever: Array) -> Array:
-    """What set channels bring [Hd + tail, G, C] at effect scale 1, in any future."""
-    weeks = jnp.arange(form.horizon + form.tail)
-    media = futures.media._replace(beta=jnp.ones(len(form.channels)), wish=futures.media.wish[0])
-    apart = form._replace(synergies=())
-    return respond(apart, media, futures.memory, lever, weeks, futures.organic[0, : len(weeks)])[0]
+def known_of(form: Form, futures: Futures, lever: Array) -> tuple[Array, Array]:
+    """What set channels bring in any future, and of it what bought ones follow; both [Hd + tail, G, C]."""
+    known = set_effects(form, futures.media, futures.memory, lever, jnp.arange(form.horizon + form.tail))
+    return known, stirring(form, futures.media, known)
 
 
-def brought(form: Form, futures: Futures, lever: Array, known: Array) -> tuple[Array, Array]:
-    """Media-driven KPI [K] and money spent [K], over horizon and tail; `known` from :func:`set_channels`."""
-    span = form.horizon + form.tail
+def brought(form: Form, futures: Futures, lever: Array, known: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Media-driven KPI [K] and money spent [K], over horizon and tail; `known` from :func:`known_of`."""
+    span, bought = form.horizon + form.tail, [channel.bought for channel in form.channels]
+
+    def total(parts: list[Array]) -> Array:  # what no future changes apart from what each does
+        return sum(sum(x for x, b in zip(parts, bought, strict=True) if b is kind).sum() for kind in set(bought))
 
     def one(wish: Array, organic: Array) -> tuple[Array, Array]:
-        media = futures.media._replace(wish=wish)
-        contribution, paid, *_ = respond(form, media, futures.memory, lever, jnp.arange(span), organic, known=known)
-        return contribution.sum(), paid.sum()
+        media, weeks = futures.media._replace(wish=wish), jnp.arange(span)
+        contribution, paid, *_ = by_channel(form, media, futures.memory, lever, weeks, organic, None, *known)
+        return total(contribution), total(paid)
 
     return jax.vmap(one)(futures.media.wish[:, :span], futures.organic[:, :span])
 
@@ -53,19 +54,19 @@ def plans_program(form: Form) -> Callable[[Futures, Array], tuple[Array, Array]]
 
     def run(futures: Futures, plans: Array) -> tuple[Array, Array]:
         levers = jax.vmap(lambda plan: lever_of(form, plan))(plans)
-        known = jax.lax.map(lambda lever: set_channels(form, futures, lever), levers, batch_size=8)
+        known = jax.lax.map(lambda lever: known_of(form, futures, lever), levers, batch_size=8)
         together = max(1, 64 // futures.organic.shape[0])  # plans side by side, as long as the cache holds them
         return jax.lax.map(lambda both: brought(form, futures, *both), (levers, known), batch_size=together)
 
     return jax.jit(run)
 
 
-def worth_of(form: Form, futures: Futures, problem: Problem, worth: Array, amounts: Array) -> Array:
-    """Mean worth [B] over futures of amounts [B, U], each in the world at its place of the other arguments."""
-    levers = jax.vmap(lambda problem, amounts: lever_of(form, plan_of(problem, amounts)))(problem, amounts)
-    known = jax.lax.map(lambda each: set_channels(form, *each), (futures, levers))
-    kpi, paid = jax.lax.map(lambda each: brought(form, *each), (futures, levers, known))
-    return (worth[:, None] * kpi - paid).mean(axis=-1)
+def worth_of(form: Form, world: tuple[Futures, Problem, Array], amounts: Array) -> Array:
+    """Mean worth over futures of amounts [U] in one world."""
+    futures, problem, worth = world
+    lever = lever_of(form, plan_of(problem, amounts))
+    kpi, paid = brought(form, futures, lever, known_of(form, futures, lever))
+    return (worth * kpi - paid).mean()
 
 
 @lru_cache(maxsize=64)
@@ -82,12 +83,15 @@ def screen_program(form: Form) -> Callable[[Futures, Problem, Array, Array], Arr
 
 
 @lru_cache(maxsize=64)
-def slopes_program(form: Form) -> Callable[[tuple[Futures, Problem, Array], Array, Array], tuple[Array, Array]]:
-    """Compiled: (block of worlds, which of them [B], amounts [B, U]) -> mean worth [B], its gradient [B, U]."""
+def slopes_program(form: Form) -> Callable[[tuple[Futures, Problem, Array], Array, Array, int], tuple[Array, Array]]:
+    """Compiled: (worlds, which of them [B], amounts [B, U], how many count) -> mean worth [B], its gradient [B, U]."""
 
-    def run(worlds: tuple[Futures, Problem, Array], which: Array, amounts: Array) -> tuple[Array, Array]:
-        futures, problem, worth = jax.tree.map(lambda x: x[which], worlds)
-        value, back = jax.vjp(lambda amounts: worth_of(form, futures, problem, worth, amounts), amounts)
-        return value, back(jnp.ones_like(value))[0]
+    def run(worlds: tuple[Futures, Problem, Array], which: Array, amounts: Array, count: int) -> tuple[Array, Array]:
+        def lane(i: Array, done: tuple[Array, Array]) -> tuple[Array, Array]:
+            own = jax.tree.map(lambda x: x[which[i]], worlds)
+            found = jax.value_and_grad(lambda amounts: worth_of(form, own, amounts))(amounts[i])
+            return done[0].at[i].set(found[0]), done[1].at[i].set(found[1])
+
+        return jax.lax.fori_loop(0, count, lane, (jnp.zeros(len(amounts)), jnp.zeros_like(amounts)))
 
     return jax.jit(run)

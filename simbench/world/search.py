@@ -16,12 +16,10 @@ from simbench.world.plans import screen_program, slopes_program
 
 Array = Any
 #: Random amounts that are screened, and how many of them are climbed from, on a few futures;
-#: how many of the tops are climbed to their end, on all.
+#: how many of the tops are climbed to their end, on all. Screening ranks: float32 will do.
 SCREENED, GLANCE, CLIMBED, FINISHED = 512, 4, 4, 2
-#: Fewer starts than a block are climbed from in blocks of so many.
-FEW = 4
 #: A climb ends at this share of the range of values: the first, and that of the best tops.
-ROUGH, FINE = 1e-6, 1e-9
+ROUGH, FINE = 1e-6, 1e-10
 
 
 def searched(
@@ -49,21 +47,27 @@ def searched(
     screened = np.stack([
         optimum.random_feasible(optimum.take(constraints, [i]), SCREENED, ids.generator(keys[i])) for i in range(count)
     ])  # fmt: skip
-    seen = in_blocks(screen_program(form), (few, problem, worth, screened))
+    seen = in_blocks(screen_program(form), (few, problem, worth, screened), precision="float32").astype(float)
     begin = np.stack([optimum.project(x, constraints) for x in (problem.status_quo, relaxed)], axis=1)
-    world, scattered = best_apart(screened, seen, constraints, CLIMBED)
-    world, starts = np.concatenate([np.repeat(np.arange(count), 2), world]), np.concatenate([*begin, scattered])
+    world, place = best_apart(screened, seen, constraints, CLIMBED)
+    starts = np.concatenate([*begin, screened[world, place]])
+    world = np.concatenate([np.repeat(np.arange(count), 2), world])
     unit = np.ptp(seen, axis=1)
     unit = np.where(unit > 0, unit, np.maximum(np.abs(seen).max(axis=1), np.finfo(float).tiny))
 
-    def climbed(futures: Futures, world: Array, starts: Array, tolerance: float) -> tuple[Array, Array]:
+    def climbed(
+        futures: Futures, world: Array, starts: Array, tolerance: float, curvature: Array | None = None
+    ) -> tuple[Array, Array, Array]:
         ask, limits = slopes(form, futures, problem, worth), optimum.take(constraints, world)
-        return optimum.ascend(lambda rows, amounts: ask(world[rows], amounts), starts, limits, unit[world], tolerance)
+        return optimum.ascend(
+            lambda rows, amounts: ask(world[rows], amounts), starts, limits, unit[world], tolerance, curvature=curvature
+        )
 
-    amounts, value = climbed(few, world, starts, ROUGH)
-    mine = [world == i for i in range(count)]
-    world, tops = best_apart([amounts[i] for i in mine], [value[i] for i in mine], constraints, FINISHED)
-    amounts, value = climbed(futures, world, tops, FINE)
+    amounts, value, curvature = climbed(few, world, starts, ROUGH)
+    mine = [np.flatnonzero(world == i) for i in range(count)]
+    world, place = best_apart([amounts[rows] for rows in mine], [value[rows] for rows in mine], constraints, FINISHED)
+    tops = np.array([mine[i][k] for i, k in zip(world, place, strict=True)])
+    amounts, value, _ = climbed(futures, world, amounts[tops], FINE, curvature[tops])
     return amounts[[np.flatnonzero(world == i)[value[world == i].argmax()] for i in range(count)]]
 
 
@@ -76,7 +80,7 @@ def first_futures(futures: Futures, count: int) -> Futures:
 def best_apart(
     amounts: Iterable[Array], value: Iterable[Array], constraints: optimum.Constraints, count: int
 ) -> tuple[Array, Array]:
-    """The world [S] and the amounts [S, U] of the best `count` of each world's [B, U] that are not near each other."""
+    """World and place [S] of the best `count` of each world's amounts [B, U] that are not near each other."""
     found = [
         optimum.apart(*both, optimum.take(constraints, [i]), count)
         for i, both in enumerate(zip(amounts, value, strict=True))
@@ -86,7 +90,7 @@ def best_apart(
 
 def slopes(form: Form, futures: Futures, problem: Problem, worth: Array) -> Any:
     """(worlds [b], amounts [b, U]) -> mean worth [b] and its gradient [b, U]."""
-    program = slopes_program(form)
+    program, room = slopes_program(form), BLOCK * (2 + CLIMBED)
     blocks = [held(take((futures, problem, worth), rows.tolist())) for rows in positions(len(worth), BLOCK)]
 
     def ask(worlds: Array, amounts: Array) -> tuple[Array, Array]:
@@ -94,11 +98,9 @@ def slopes(form: Form, futures: Futures, problem: Problem, worth: Array) -> Any:
         for place, block in enumerate(blocks):
             rows = np.flatnonzero(worlds // BLOCK == place)
             if rows.size:
-                value[rows], slope[rows] = in_blocks(
-                    lambda *lanes, block=block: program(block, *lanes),
-                    (worlds[rows] % BLOCK, amounts[rows]),
-                    BLOCK if rows.size >= BLOCK else FEW,
-                )
+                lanes = np.resize(rows, room)  # one shape; what is beyond the rows is not computed
+                found = in_float64(program, block, worlds[lanes] % BLOCK, amounts[lanes], len(rows))
+                value[rows], slope[rows] = (x[: len(rows)] for x in found)
         return value, slope
 
     return ask
@@ -119,7 +121,7 @@ def searched_alone(
         own, limits = take((futures, problem, worth), [i]), optimum.take(constraints, [i])
 
         def climb(amounts: Array, own: Any = own) -> tuple[float, Array]:
-            value, slope = in_float64(program, own, np.zeros(1, int), amounts[None])
+            value, slope = in_float64(program, own, np.zeros(1, int), amounts[None], 1)
             return float(value[0]), slope[0]
 
         def look(many: Array, own: Any = own) -> Array:

@@ -24,6 +24,7 @@ KPI = "share of mean weekly KPI"
 SHARE = "share"
 FLAG = "0 or 1"
 _TIMES = ("half-life", "mean lag", "90% duration")
+_READINGS = ("", "own ", "common ", "plug-in ", "risk-aware ")
 _LEVELS = ("50%", "80%", "90%")
 
 SCORES: dict[tuple[str, str], Score] = {
@@ -68,14 +69,15 @@ SCORES: dict[tuple[str, str], Score] = {
     ("decision", "gain"): Score(SPEND, NEITHER),
     ("decision", "grid floor"): Score(SPEND, NEITHER),
     ("decision", "certified"): Score(FLAG, NEITHER),
-    ("decision", "regret"): Score(SPEND, LOWER),
-    ("decision", "own regret"): Score(SPEND, LOWER),
-    ("decision", "common regret"): Score(SPEND, LOWER),
-    ("decision", "own promise gap"): Score(SPEND, ZERO),
-    ("decision", "common promise gap"): Score(SPEND, ZERO),
+    **{("decision", f"{x}regret"): Score(SPEND, LOWER) for x in (*_READINGS, "cautious ")},
+    **{("decision", f"{x}promise gap"): Score(SPEND, ZERO) for x in _READINGS},
+    **{("decision", f"{x}harm"): Score(FLAG, LOWER) for x in _READINGS},
+    ("decision", "worth of uncertainty"): Score(SPEND, NEITHER),
+    ("decision", "uplift probability"): Score("share of draws", NEITHER),
+    ("decision", "efficiency gain"): Score("percent of media-driven KPI", HIGHER),
+    ("decision", "perfect information"): Score(SPEND, NEITHER),
     ("decision", "normalised regret"): Score("share of attainable gain", LOWER),
     ("decision", "captured gain"): Score("share of attainable gain", HIGHER),
-    ("decision", "harm"): Score(FLAG, LOWER),
     ("decision", "projected"): Score(FLAG, LOWER),
     ("decision", "below optimum"): Score(FLAG, NEITHER),
     ("plan", "error"): Score(SPEND, ZERO),

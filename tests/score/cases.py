@@ -91,8 +91,9 @@ def case(
 
     best = rng.uniform(300, 600, r)
     optimum = Optimum(
-        np.ones(r), quo, np.zeros(r), quo, best, best * 1.0001, np.ones(r), np.full(r, 1.0), np.full(r, 0.1)
-    )
+        np.ones(r), quo, np.zeros(r), quo, best, best * 1.0001, np.ones(r), np.full(r, 1.0), np.full(r, 0.1),
+        rng.normal(0, 50, r), -rng.uniform(2000, 6000, r),
+    )  # fmt: skip
     truth = Truth(
         told, Reading(contribution, marginal), Reading(contribution, marginal), paid, None, contribution.sum(-1),
         0 * contribution, Answers(), told.forecast * rng.uniform(0.9, 1.1, (r, h, g)), (optimum,) * problems,
@@ -105,11 +106,17 @@ def case(
         allocation=(quo,) * problems,
     )
     value_of = best - rng.uniform(0, 400, r)
-    own = Decision(quo, value_of, value_of + 50, np.zeros(r))
-    shared = Decision(quo, value_of - 20, value_of + 80, np.zeros(r))
+
+    def decision(lost: float, more: float) -> Decision:
+        return Decision(
+            quo, value_of - lost, value_of + more, np.zeros(r), rng.normal(0, 100, r), rng.choice([0.5, 0.8, 1.0], r)
+        )
+
+    readings = [(decision(*both),) * problems for both in ((0, 50), (20, 80), (30, 90), (10, 40))]
+    decisions = Decisions(*readings, (rng.uniform(10, 50, r),) * problems)
     cost = Cost(rng.uniform(1, 2, r), rng.uniform(5, 6, r), rng.uniform(1e9, 2e9, r))
     brief = Brief(panel, questions, context)
-    return Case(brief, truth, answered, Decisions((own,) * problems, (shared,) * problems), cost)
+    return Case(brief, truth, answered, decisions, cost)
 
 
 def answered(given: Case, **fields: Any) -> Case:

@@ -180,8 +180,22 @@ def scores(case: Case) -> dict[str, float]:
         found[f"decision/{unit}/gain"] = (best.value - best.reference_value) / spent
         share = (best.value - own.value) / (best.value - best.reference_value)
         found[f"decision/{unit}/normalised regret"], found[f"decision/{unit}/captured gain"] = share, 1 - share
-        found[f"decision/{unit}/own promise gap"] = (own.promise - own.value) / spent
+        found[f"decision/{unit}/promise gap"] = (own.promise - own.value) / spent
+        for name, one in (
+            ("own", own), ("common", common), ("plug-in", decisions.plug_in[i]), ("risk-aware", decisions.risk_aware[i])
+        ):  # fmt: skip
+            found[f"decision/{unit}/{name} regret"] = (best.value - one.value) / spent
+            found[f"decision/{unit}/{name} promise gap"] = (one.promise - one.value) / spent
+            found[f"decision/{unit}/{name} harm"] = float(one.value < best.reference_value)
         found[f"decision/{unit}/harm"] = float(own.value < best.reference_value)
+        found[f"decision/{unit}/worth of uncertainty"] = (common.value - decisions.plug_in[i].value) / spent
+        found[f"decision/{unit}/uplift probability"] = own.sure
+        done = own.value if own.sure >= 0.8 else best.reference_value
+        found[f"decision/{unit}/cautious regret"] = (best.value - done) / spent
+        found[f"decision/{unit}/efficiency gain"] = 100 * (
+            (own.kpi - best.idle_kpi) / (best.reference_kpi - best.idle_kpi) - 1
+        )
+        found[f"decision/{unit}/perfect information"] = decisions.perfect[i] / spent
         off: dict[str, list[float]] = {"break-even spend": [], "half-marginal spend": []}
         for u in range(len(problem.status_quo)):
             top = problem.levels[u, -1]

@@ -56,7 +56,7 @@ def test_values_are_missing_exactly_where_there_is_a_reason():
 def test_nothing_answered_is_told_for_every_family():
     made = case(np.random.default_rng(0))
     nobody = Decision(*[np.full_like(x, np.nan) for x in made.decisions.own[0]])
-    empty = made._replace(answers=Answers(), decisions=Decisions((nobody,) * 2, (nobody,) * 2))
+    empty = made._replace(answers=Answers(), decisions=Decisions(*((nobody,) * 2,) * 4, (nobody.value,) * 2))
     found = scored(empty)
     for name in ("contribution/all/error", "contribution/all/crps", "marginal roas/all/error", "curve/all/error inside",
                  "half-life/all/error", "baseline/all/leakage", "forecast/all/crps", "plan/all/error",

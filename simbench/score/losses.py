@@ -52,22 +52,31 @@ def losses_of(table: Table, problem: str | None = None) -> dict[str, Losses]:
         forecast = imputed(table, relative, np.broadcast_to(PENALTY * bottom / bottom, shape))
         forecast = forecast._replace(needed=forecast.needed & np.isfinite(bottom))
 
-    regret, gain = (decided(table, metric, problem) for metric in ("regret", "gain"))
-    attainable = first_finite(gain.value)
-    worst = (
-        np.full(shape, np.nan) if prior is None else np.broadcast_to(np.maximum(attainable, regret.value[prior]), shape)
-    )
-    decision = imputed(table, regret, worst)
+    regret, attainable = regrets(table, "regret", problem), attainable_of(table, problem)
     worthwhile = attainable >= LEAST_GAIN
-    decision = decision._replace(
-        value=np.where(worthwhile, decision.value, np.nan),
-        needed=decision.needed & ~(attainable < LEAST_GAIN),
-        bottom=np.where(worthwhile & np.isfinite(decision.value), attainable, np.nan),
+    decision = regret._replace(
+        value=np.where(worthwhile, regret.value, np.nan),
+        needed=regret.needed & ~(attainable < LEAST_GAIN),
+        bottom=np.where(worthwhile & np.isfinite(regret.value), attainable, np.nan),
     )
     return {
         "recovery": recovery, "forecast": forecast, "decision": decision, "calibration": calibration,
         "coverage": coverage,
     }  # fmt: skip
+
+
+def attainable_of(table: Table, problem: str | None) -> Array:
+    """What there is to win in each world [N], share of media spend."""
+    return first_finite(decided(table, "gain", problem).value)
+
+
+def regrets(table: Table, metric: str, problem: str | None) -> Losses:
+    """Regret of a reading in shares of media spend; missing is the worse of the reference decision and prior-only."""
+    prior, attainable = reference(table, PRIOR), attainable_of(table, problem)
+    if prior is None:
+        return imputed(table, decided(table, metric, problem), np.full(table.asked.shape, np.nan))
+    worst = np.maximum(attainable, decided(table, "regret", problem).value[prior])
+    return imputed(table, decided(table, metric, problem), np.broadcast_to(worst, table.asked.shape))
 
 
 def reference(table: Table, name: str) -> int | None:

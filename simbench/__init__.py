@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simbench.report.frames import scenarios as scenarios
     from simbench.report.frames import truth_frame as truth_frame
     from simbench.report.tables import compare as compare
+    from simbench.report.tables import decisions as decisions
     from simbench.report.tables import table as table
     from simbench.run.execute import run as run
     from simbench.run.inspect import inspect as inspect
@@ -45,6 +46,7 @@ _HOMES = {
     "brief_from_table": "briefs",
     "command_backend": "backends.command",
     "compare": "report.tables",
+    "decisions": "report.tables",
     "draw": "world.truth",
     "first_ok": "backends.combine",
     "frame": "report.frames",
@@ -65,9 +67,9 @@ _HOMES = {
 _CALLED = {"run": "run.execute", "score": "run.scoring"}
 
 __all__ = [
-    "Backend", "BadInput", "__version__", "brief_from_table", "command_backend", "compare", "draw", "first_ok",
-    "frame", "inspect", "jax_backend", "ladder", "loop", "python_backend", "read_scenario", "run", "scenarios", "score",
-    "scores", "table", "to_weeks", "truth_frame",
+    "Backend", "BadInput", "__version__", "brief_from_table", "command_backend", "compare", "decisions", "draw",
+    "first_ok", "frame", "inspect", "jax_backend", "ladder", "loop", "python_backend", "read_scenario", "run",
+    "scenarios", "score", "scores", "table", "to_weeks", "truth_frame",
 ]  # fmt: skip
 
 

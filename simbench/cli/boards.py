@@ -22,10 +22,18 @@ calibration   interval score of 90% intervals / sum of |true|; lower is better
 #             rank, or the interval of ranks that resampled worlds give
 cover         share of true contributions inside 90% intervals; s/cell: median seconds; n: worlds"""
 
+#: Columns of decisions that a page has room for.
+TOGETHER = 8
+DECIDED = """worst tenth: mean regret of the worst 10% of worlds; worst kind: the scenario with the largest mean
+harm: worlds in which the reference decision had been better; efficiency gain: media-driven KPI at the same total
+information / regret: worth of perfect information by the contender's own draws / what it really lost; 1 is honest
+best mean, plug-in, risk-aware, cautious: regret of other ways to act on the same answers"""
 
-def print_board(run: Any, *, as_json: bool) -> int:
-    """Print a run's leaderboard and where it is kept; the exit code it deserves."""
+
+def print_board(run: Any, *, as_json: bool, decisions: bool = False) -> int:
+    """Print a run's leaderboard and where it is kept, on request its decisions; the exit code it deserves."""
     from simbench.report.tables import classes, notes, records
+    from simbench.report.tables import decisions as acted
     from simbench.report.tables import table as headlines
     from simbench.run.results import scores
     from simbench.score.headlines import leaderboard
@@ -38,11 +46,13 @@ def print_board(run: Any, *, as_json: bool) -> int:
     if as_json:
         emit({
             "run": str(run.folder), "suite": records(headlines(found)),
-            "scenarios": records(headlines(found, by_scenario=True)), "classes": records(classes(found)),
-            "notes": notes(found),
+            "scenarios": records(headlines(found, by_scenario=True)), "decisions": records(acted(found)),
+            "classes": records(classes(found)), "notes": notes(found),
         })  # fmt: skip
         return code
     print_boards(found)
+    if decisions:
+        print_decisions(found)
     print_classes(found)
     console = page()
     for said in remarks(found, frame, run.cut):
@@ -54,7 +64,8 @@ def print_board(run: Any, *, as_json: bool) -> int:
 def nothing(run: Any, *, as_json: bool) -> int:
     """Say that a run holds no scores; the exit code for that."""
     if as_json:
-        emit({"run": str(run.folder), "suite": [], "scenarios": [], "classes": [], "notes": ["nothing was measured"]})
+        none: dict[str, list[Any]] = {name: [] for name in ("suite", "scenarios", "decisions", "classes")}
+        emit({"run": str(run.folder), **none, "notes": ["nothing was measured"]})
     else:
         page().print(f"nothing was measured; run again to go on: {run.folder}", soft_wrap=True)
     return NOTHING
@@ -92,6 +103,21 @@ def print_boards(found: Any) -> None:
         console.print(f"Behind one and the same contender in every question: {', '.join(map(clean, behind))}.")
 
 
+def print_decisions(found: Any) -> None:
+    """What acting on each contender's answers came to, over the whole suite."""
+    from simbench.report.stakes import stakes, stakes_cells
+
+    frame, console = stakes(found), page()
+    told = stakes_cells(frame[frame["scenario"] == ""], plus_minus)
+    if told is None:
+        return
+    console.print()
+    for columns in (slice(1, TOGETHER), slice(TOGETHER, None)):  # a page is narrower than a table of all of them
+        head = [told.head[0], *told.head[columns]]
+        console.print(table(head, [[folded(r[0], 30), *r[columns]] for r in told.rows], right=head[1:]))
+    console.print(DECIDED)
+
+
 def print_classes(found: Any) -> None:
     """Headlines apart for the scenarios in a contender's class and those out of it, where there are both."""
     from simbench.report.tables import class_cells, classes
@@ -107,7 +133,7 @@ def print_classes(found: Any) -> None:
 
 def plus_minus(row: Any, name: str) -> str:
     """A number and half of its interval."""
-    from simbench.report.tables import figure
+    from simbench.report.printed import figure
 
     half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
     return figure(row[name]) + (f"\u00b1{figure(half)}" if half == half else "")
@@ -115,7 +141,8 @@ def plus_minus(row: Any, name: str) -> str:
 
 def board(title: str, told: Any) -> Any:
     """One leaderboard as a table to print."""
-    from simbench.report.tables import RANKED, figure, seconds, spanned
+    from simbench.report.printed import figure
+    from simbench.report.tables import RANKED, seconds, spanned
 
     failed = bool((told["failures"] > 0).any())
     head = [""]

@@ -94,14 +94,15 @@ def _print_cell(told: Any) -> None:
         console.print(table(head, rows, right=head[1:]))
     if told.decisions is not None:
         for i, name in enumerate(told.labels.problems):
-            for reading, choice in (("own", told.decisions.own[i]), ("common", told.decisions.common[i])):
+            for reading in ("own", "common", "plug_in", "risk_aware"):
+                choice = getattr(told.decisions, reading)[i]
                 if np.isfinite(choice.value):
                     parts = zip(told.labels.units[i], choice.amounts, strict=True)
                     amounts = ", ".join(f"{unit} {amount:,.0f}" for unit, amount in parts)
                     best = told.truth.optima[i]
                     earned = f"earns {float(choice.value):,.0f} of {float(best.value):,.0f}"
                     said = f", promised {float(choice.promise):,.0f}" if np.isfinite(choice.promise) else ""
-                    console.print(f"\nBudget {name}, {reading} allocation: {amounts}; {earned}{said}")
+                    console.print(f"\nBudget {name}, {reading.replace('_', '-')} allocation: {amounts}; {earned}{said}")
     if len(told.rows):
         console.print()
         rows = [

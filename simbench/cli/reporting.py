@@ -31,7 +31,7 @@ COMPARED = {
 @json_option
 @click.pass_context
 def report(context: click.Context, run_: str, form: str | None, out: Path | None, as_json: bool) -> None:
-    """Tell what a run found: leaderboards with intervals, ranks and failures.
+    """Tell what a run found: leaderboards with intervals, ranks and failures, and what acting on answers came to.
 
     Without --format for the terminal; md, csv, tex (booktabs) and json are for papers and programs.
     """
@@ -50,7 +50,7 @@ def report(context: click.Context, run_: str, form: str | None, out: Path | None
         if form is None:
             raise BadInput(str(out), "says no format by its name", "--format md, csv, tex or json")
     if form is None:
-        context.exit(print_board(found, as_json=as_json))
+        context.exit(print_board(found, as_json=as_json, decisions=True))
     if out is not None:
         free(out, force=True)
     frame = scores(found)
@@ -112,7 +112,8 @@ def compare(
 
 def _difference(run: Any, row: Any) -> list[Any]:
     """One score of two columns, as cells of a table."""
-    from simbench.report.tables import figure, seconds
+    from simbench.report.printed import figure
+    from simbench.report.tables import seconds
     from simbench.run.results import called
 
     def said(value: float) -> str:

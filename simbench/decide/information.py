@@ -70,7 +70,9 @@ def experiment(value: ArrayLike, effect: ArrayLike, standard_error: ArrayLike) -
     worth, truth = _checked(value), np.asarray(effect, dtype=np.float64)
     error = np.asarray(standard_error, dtype=np.float64)
     if truth.shape != worth.shape[:-1] or not np.isfinite(truth).all():
-        raise BadInput("effect", f"has shape {truth.shape} or is not finite", f"one finite number a draw, {worth.shape[:-1]}")
+        raise BadInput(
+            "effect", f"has shape {truth.shape} or is not finite", f"one finite number a draw, {worth.shape[:-1]}"
+        )
     if error.shape != truth.shape[:-1] or not (np.isfinite(error) & (error > 0)).all():
         raise BadInput("standard_error", f"is {standard_error!r}", "a positive number for each experiment")
     beyond = REACH * error[..., None]

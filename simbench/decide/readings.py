@@ -67,9 +67,9 @@ def worth(brief: Brief) -> Array:
 
 def allocated(problem: Problem, value: Array, *curves: tuple[Array, Array | None]) -> list[Array]:
     """Best amounts [R, U] on each of some curves (KPI and money [R, U, L]), all searched for at once."""
-    count = len(problem.levels)
-    every = np.tile(np.arange(count), len(curves))
-    kpi, paid = (np.concatenate(x) if x[0] is not None else None for x in zip(*curves, strict=True))
+    every = np.tile(np.arange(len(problem.levels)), len(curves))
+    kpi = np.concatenate([each for each, _ in curves])
+    paid = None if curves[0][1] is None else np.concatenate([each for _, each in curves])
     limits = optimum.take(constraints_of(problem), every)
     amounts = optimum.allocate(problem.levels[every], kpi, paid, value[every], limits)
     return np.split(np.asarray(amounts), len(curves))
@@ -86,7 +86,7 @@ def readings(problem: Problem, curves: Curves, value: Array) -> Readings:
     value : array [R]
         Money per KPI unit.
     """
-    constraints, draws, units = constraints_of(problem), *curves.kpi.shape[1:3]
+    constraints, (draws, units) = constraints_of(problem), curves.kpi.shape[1:3]
     mean, used = curves.mean, thinned(draws, max(FEWEST, NUMBERS // units))
     some = curves if len(used) == draws else Curves(*(x if x is None else x[:, used] for x in curves))
     drawn = optimum.drawn(problem.levels, *some, value)

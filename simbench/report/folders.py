@@ -35,7 +35,7 @@ OURS = re.compile(r"brief-[0-9]{4,}|truth")
 #: Estimands that share the file optimum.csv.
 OPTIMUM = frozenset({
     "reference amount", "best amount", "reference value", "best value", "upper bound", "certified",
-    "separable", "grid floor",
+    "separable", "grid floor", "reference kpi", "idle kpi",
 })  # fmt: skip
 
 

@@ -244,3 +244,6 @@ def _optimum(best: Optimum, at: Axis, units: Axis) -> Iterator[pd.DataFrame]:
     yield _block("certified", best.certified, at)
     yield _block("separable", best.separable, at)
     yield _block("grid floor", best.grid_floor, at)
+    if best.reference_kpi is not None:
+        yield _block("reference kpi", best.reference_kpi, at)
+        yield _block("idle kpi", best.idle_kpi, at)

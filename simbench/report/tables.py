@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from simbench.protocol.files import csv_text, json_text
 from simbench.report.markdown import escaped as markdown
+from simbench.report.printed import Cells, between, figure, latex_table, markdown_table
+from simbench.report.stakes import NOTES, stakes, stakes_cells
 from simbench.report.words import clean
 from simbench.run.results import Run, opened, scores
 from simbench.score import comparison
@@ -34,20 +35,6 @@ FORMATS = ("md", "csv", "tex", "json")
 BY_CLASS = ("recovery", "decision")
 #: Where there is no handle to tell a class by.
 UNSAID = "does not say"
-#: Signs that LaTeX reads as commands.
-ESCAPES = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-}  # fmt: skip
-
-
-class Cells(NamedTuple):
-    """A table as text: what is printed, and which cells are alone at the top."""
-
-    head: list[str]
-    rows: list[list[str]]
-    best: list[list[bool]]
 
 
 class Table(pd.DataFrame):  # type: ignore[misc]  # pandas is not typed here
@@ -82,42 +69,6 @@ def _given(text: str, buf: Any) -> str | None:
     else:
         Path(buf).write_text(text, encoding="utf-8")
     return None
-
-
-def latex_table(told: Cells) -> str:
-    """A table with booktabs rules."""
-    words = texts(told)
-    lines = [rf"\begin{{tabular}}{{{'l' * words}{'r' * (len(told.head) - words)}}}", r"\toprule"]
-    lines += [" & ".join(map(latex, told.head)) + r" \\", r"\midrule"]
-    for row, best in zip(told.rows, told.best, strict=True):
-        parts = [*map(latex, row[:words]), *map(latex_number, row[words:])]
-        marked = (rf"\textbf{{{x}}}" if top else x for x, top in zip(parts, best, strict=True))
-        lines.append(" & ".join(marked) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def markdown_table(told: Cells) -> str:
-    """A table of Markdown."""
-    numbers = len(told.head) - texts(told)
-    lines = [told.head, ["---"] * texts(told) + ["---:"] * numbers]
-    for row, best in zip(told.rows, told.best, strict=True):
-        lines.append([f"**{markdown(x)}**" if top else markdown(x) for x, top in zip(row, best, strict=True)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def texts(told: Cells) -> int:
-    """How many of the first columns are words."""
-    return 2 if told.head[0] == "scenario" else 1
-
-
-def latex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(ESCAPES.get(sign, sign) for sign in clean(text))
-
-
-def latex_number(text: str) -> str:
-    """A number with its interval; the minus of mathematics, and a dash where there is none."""
-    return "--" if text == "-" else re.sub(r"-(?=[0-9])", "$-$", text)
 
 
 # --- numbers
@@ -165,6 +116,25 @@ def row_of(each: Board, standing: Standing) -> dict[str, Any]:
     return row | {
         "worlds": standing.worlds, "failures": standing.failures, "representable": standing.representable,
     }  # fmt: skip
+
+
+def decisions(run: str | Path | Run | Leaderboard, problem: str | None = None) -> pd.DataFrame:
+    """What acting on the answers came to: regret, its tail, harm, promises, and other readings of the same answers.
+
+    Parameters
+    ----------
+    run : Run, folder, "latest" or Leaderboard
+    problem : str, optional
+        As for :func:`table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a contender and scenario, ``""`` is the suite; columns: :data:`simbench.report.stakes.COLUMNS`, each
+        with ``_low, _high`` (95%), then ``worst_scenario`` and ``regret_imputed`` (cells). Regrets and the promise gap
+        are shares of media spend, the efficiency gain is per cent; formulas in docs/scores.md.
+    """
+    return stakes(run if isinstance(run, Leaderboard) else board(run, problem))
 
 
 def classes(run: str | Path | Run | Leaderboard, problem: str | None = None) -> pd.DataFrame:
@@ -229,14 +199,6 @@ def compare(run: str | Path | Run, a: str, b: str, *, by_scenario: bool = False)
 # --- text
 
 
-def figure(value: float, digits: int = 2) -> str:
-    """A number for a cell; "-" where there is none."""
-    if not math.isfinite(value):
-        return "-"
-    said = f"{value:.{digits if abs(value) < 100 else 0}f}"
-    return said.removeprefix("-") if float(said) == 0 else said
-
-
 def spanned(low: float, high: float) -> str:
     """A rank interval: "1", "2-4", "1.5" where two share the first place; "-" where unranked."""
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -263,12 +225,6 @@ def cells(told: pd.DataFrame) -> Cells:
         rows.append([str(x) for x in line])
         best.append(top + [False] * 4)
     return Cells(head, rows, best)
-
-
-def between(row: Any, name: str) -> str:
-    """A number with the ends of its interval."""
-    value, low, high = (row[name + end] for end in ("", "_low", "_high"))
-    return figure(value) + (f" [{figure(low)}, {figure(high)}]" if math.isfinite(low) and math.isfinite(high) else "")
 
 
 def class_cells(told: pd.DataFrame, said: Callable[[Any, str], str] = between) -> Cells | None:
@@ -308,13 +264,15 @@ def written(run: str | Path | Run | Leaderboard, form: str) -> str:
     """
     found = run if isinstance(run, Leaderboard) else board(run)
     whole, each, parted = table(found), table(found, by_scenario=True), classes(found)
+    acted = decisions(found)
     if form == "csv":
-        return csv_text(pd.concat([whole, each], ignore_index=True))
+        rows = pd.concat([whole, each], ignore_index=True)
+        return csv_text(rows.merge(acted, on=["scenario", "backend"], how="left"))
     if form == "json":
-        told = {"suite": records(whole), "scenarios": records(each), "classes": records(parted)}
-        return json_text({**told, "notes": notes(found)})
-    apart = class_cells(parted)
-    printed = [cells(whole), *([apart] if apart else []), cells(each)]
+        told = {"suite": records(whole), "scenarios": records(each), "decisions": records(acted)}
+        return json_text({**told, "classes": records(parted), "notes": notes(found)})
+    besides = stakes_cells(acted[acted["scenario"] == ""]), class_cells(parted)
+    printed = [cells(whole), *(part for part in besides if part), cells(each)]
     parts = [latex_table(part) if form == "tex" else markdown_table(part) for part in printed]
     mark = "%" if form == "tex" else ""
     said = "".join(f"{mark} {clean(line)}\n" if mark else f"- {markdown(line)}\n" for line in notes(found))
@@ -344,6 +302,8 @@ def notes(found: Leaderboard) -> list[str]:
     if found.suite.left_out:
         count = found.suite.left_out
         said.append(f"{count} world{'s' * (count > 1)} had less than 1% of media spend to gain: not in the decision")
+    if any(math.isfinite(one.regret.value) for one in found.suite.outcomes):
+        said += NOTES
     if found.classes:
         said.append(in_class(found))
     said += unranked(found.suite.standings)

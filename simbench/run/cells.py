@@ -72,7 +72,7 @@ def keep_worlds(shelf: Path, worlds: Worlds) -> None:
 
 
 def stored_worlds(shelf: Path, replicates: Sequence[int]) -> Worlds | None:
-    """Worlds from their shelf, in the order asked; None if one is not there, or some were stored before others' fields."""
+    """Worlds from their shelf, in the order asked; None if one is not there, or some lack fields of others."""
     import jax
 
     found = store.shelf(shelf)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from simbench.blocks import take
+from simbench.decide.allocate import Value
 from simbench.run import cells
-from simbench.run.cells import Value, Worlds
+from simbench.run.cells import Worlds
 from simbench.run.plan import Source
 from simbench.world.truth import Drawn, book_in, draw_transformed
 from simbench.world.worth import Book, values

@@ -57,7 +57,8 @@ def problem(case: Case, i: int) -> Iterator[Column]:
     best, own, common = case.truth.optima[i], case.decisions.own[i], case.decisions.common[i]
     spend = np.asarray(case.brief.questions.problems[i].status_quo, dtype=np.float64).sum(axis=-1)
     optimum, reference = (np.asarray(x, dtype=np.float64) for x in (best.value, best.reference_value))
-    chosen = Decision(own.amounts, *(np.where(np.isfinite(own.value), *x) for x in zip(own[1:], common[1:], strict=True)))
+    mine = np.isfinite(own.value)
+    chosen = Decision(own.amounts, *(np.where(mine, *both) for both in zip(own[1:], common[1:], strict=True)))
     value, unit = chosen.value, f"problem:{i}"
 
     def told(metric: str, value: Array, *needs: Array) -> Column:

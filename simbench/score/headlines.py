@@ -13,6 +13,8 @@ import numpy as np
 
 from simbench.score import statistics as st
 from simbench.score.losses import IMPUTED, NAIVE, ORACLE, PRIOR, Losses, beside, losses_of
+from simbench.score.outcomes import Outcome, acted_on, outcomes
+from simbench.score.pooling import Resampled, estimates, fewest_worlds, medians, names, over_scenarios
 from simbench.score.statistics import Estimate
 from simbench.score.tables import Table, read, resampled
 
@@ -65,6 +67,7 @@ class Board(NamedTuple):
     standings: tuple[Standing, ...]
     agreement: Estimate  #: Kendall's tau of forecast against recovery over contenders; n counts contenders
     left_out: int  #: worlds without attainable gain, not in the ratios of regret
+    outcomes: tuple[Outcome, ...] = ()  #: what acting on the answers came to, in the order of `standings`
 
 
 class Part(NamedTuple):
@@ -113,7 +116,7 @@ def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
     Leaderboard
     """
     table = read(frame)
-    counts, questions = resampled(table), {**losses_of(table, problem), **beside(table)}
+    counts, questions = resampled(table), {**losses_of(table, problem), **beside(table), **acted_on(table, problem)}
     whole = board(table, counts, questions, "", list(range(len(table.scenarios))))
     each = tuple(board(table, counts, questions, name, [s]) for s, name in enumerate(table.scenarios))
     absent = tuple(name for name in (PRIOR, NAIVE) if name not in table.backends)
@@ -125,8 +128,6 @@ def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
 
 
 # --- boards
-
-Resampled = tuple[Array, Array]  #: values [K], and resampled ones [B, K]
 
 
 def board(table: Table, counts: Array, questions: dict[str, Losses], scenario: str, inside: list[int]) -> Board:
@@ -157,7 +158,11 @@ def board(table: Table, counts: Array, questions: dict[str, Losses], scenario: s
     standings.sort(key=order)
     decision: Any = questions["decision"]  # it alone knows of worlds that are not asked
     left_out = int((here & ~decision.needed & ~decision.absent).sum())
-    return Board(scenario, tuple(standings), agreement(table, values["forecast"], values["recovery"]), left_out)
+    told = dict(zip(table.backends, outcomes(table, counts, questions, inside), strict=True))
+    return Board(
+        scenario, tuple(standings), agreement(table, values["forecast"], values["recovery"]), left_out,
+        tuple(told[standing.backend] for standing in standings),
+    )  # fmt: skip
 
 
 def agreed(inside: Array) -> bool | None:
@@ -196,56 +201,12 @@ def part(table: Table, counts: Array, questions: dict[str, Losses], inside: tupl
     return [Part(len(inside), recovery[k], decision[k]) for k in names(table)]
 
 
-def names(table: Table) -> range:
-    """Positions of the contenders."""
-    return range(len(table.backends))
-
-
 def order(one: Standing) -> tuple[bool, float, float, str]:
     """Best recovery first; who does not recover later, by decision; the oracle last."""
     recovery, decision = (
         float(np.nan_to_num(told.estimate.value, nan=np.inf)) for told in (one.recovery, one.decision)
     )
     return one.backend == ORACLE, recovery, decision if recovery == np.inf else 0.0, one.backend
-
-
-def over_scenarios(table: Table, counts: Array, losses: Losses, inside: list[int]) -> Resampled:
-    """Plain mean over scenarios of each one's mean, or ratio of sums."""
-    found = []
-    for weights in (np.ones((1, counts.shape[1])), counts):
-        parts = []
-        for s in inside:
-            at = table.scenario == s
-            drawn = weights[:, table.cluster[at]]
-            part = st.weighted_means(losses.value[:, at], drawn)
-            if losses.bottom is not None:
-                part = part / st.weighted_means(losses.bottom[:, at], drawn)
-            parts.append(part)
-        found.append(mean_of(np.stack(parts)))
-    return found[0][0], found[1]
-
-
-def mean_of(parts: Array) -> Array:
-    """Mean over the first axis of what is a number; NaN where nothing is."""
-    there = np.isfinite(parts)
-    size = there.sum(axis=0)
-    return np.divide(np.where(there, parts, 0.0).sum(axis=0), size, out=np.full(size.shape, np.nan), where=size > 0)
-
-
-def medians(table: Table, counts: Array, losses: Losses, here: Array) -> Resampled:
-    """Median over all cells of some scenarios; a cell without a number does not count."""
-    drawn = counts[:, table.cluster[here]]
-    rows = losses.value[:, here]
-    value = np.array([np.median(own) if len(own := st.finite(row)) else np.nan for row in rows])
-    return value, np.stack([st.weighted_median(row, drawn) for row in rows], axis=1)
-
-
-def estimates(table: Table, values: Resampled, losses: Losses, here: Array) -> list[Estimate]:
-    """Values with their intervals; as many independent worlds as the family with the fewest has replicates."""
-    value, again = values
-    counted = (np.isfinite(losses.value) & here).sum(axis=1)
-    low, high = st.spread_of(again, value, np.minimum(counted, fewest_worlds(table, here)))
-    return [Estimate(float(value[k]), float(low[k]), float(high[k]), int(counted[k])) for k in names(table)]
 
 
 def headlines(table: Table, values: Resampled, losses: Losses, here: Array, reasons: list[str]) -> list[Headline]:
@@ -262,12 +223,6 @@ def headlines(table: Table, values: Resampled, losses: Losses, here: Array, reas
         Headline(told[k], float(rank[k]), float(low[k]), float(high[k]), int(filled[k]), reasons[k])
         for k in names(table)
     ]
-
-
-def fewest_worlds(table: Table, here: Array) -> int:
-    """Independent worlds of the family that has fewest of them."""
-    clusters = np.unique(table.cluster[here])
-    return int(np.unique(table.families[clusters], return_counts=True)[1].min()) if len(clusters) else 0
 
 
 def unranked(table: Table, losses: Losses, k: int, here: Array) -> str:

@@ -53,27 +53,36 @@ def losses_of(table: Table, problem: str | None = None) -> dict[str, Losses]:
         forecast = imputed(table, relative, np.broadcast_to(PENALTY * bottom / bottom, shape))
         forecast = forecast._replace(needed=forecast.needed & np.isfinite(bottom))
 
-    regret, gain = (decided(table, metric, problem) for metric in ("regret", "gain"))
-    attainable = first_finite(gain.value)
-    worst = np.full(shape, np.nan)
-    if prior is not None:
-        # a problem that prior-only does not decide: the reference decision alone
-        decided_by_prior = np.isfinite(regret.value[prior]) | table.failed[prior]
-        worst[:] = np.maximum(attainable, np.where(decided_by_prior, regret.value[prior], attainable))
-    decision = imputed(table, regret, worst)
+    regret, attainable = regrets(table, "regret", problem), attainable_of(table, problem)
     worthwhile = attainable >= LEAST_GAIN
     # the gain is a fact of the world: who was answered and has none was not asked this problem
     absent = ~np.isfinite(attainable) & (table.asked & ~table.failed).any(axis=0)
-    decision = decision._replace(
-        value=np.where(worthwhile, decision.value, np.nan),
-        needed=decision.needed & ~(attainable < LEAST_GAIN) & ~absent,
-        bottom=np.where(worthwhile & np.isfinite(decision.value), attainable, np.nan),
+    decision = regret._replace(
+        value=np.where(worthwhile, regret.value, np.nan),
+        needed=regret.needed & ~(attainable < LEAST_GAIN) & ~absent,
+        bottom=np.where(worthwhile & np.isfinite(regret.value), attainable, np.nan),
         absent=absent,
     )
     return {
         "recovery": recovery, "forecast": forecast, "decision": decision, "calibration": calibration,
         "coverage": coverage,
     }  # fmt: skip
+
+
+def attainable_of(table: Table, problem: str | None) -> Array:
+    """What there is to win in each world [N], share of media spend."""
+    return first_finite(decided(table, "gain", problem).value)
+
+
+def regrets(table: Table, metric: str, problem: str | None) -> Losses:
+    """Regret of a reading in shares of media spend; missing is the worse of the reference decision and prior-only."""
+    prior, attainable = reference(table, PRIOR), attainable_of(table, problem)
+    if prior is None:
+        return imputed(table, decided(table, metric, problem), np.full(table.asked.shape, np.nan))
+    own = decided(table, "regret", problem).value[prior]
+    # a problem that prior-only does not decide: the reference decision alone
+    worst = np.maximum(attainable, np.where(np.isfinite(own) | table.failed[prior], own, attainable))
+    return imputed(table, decided(table, metric, problem), np.broadcast_to(worst, table.asked.shape))
 
 
 def reference(table: Table, name: str) -> int | None:

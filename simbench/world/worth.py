@@ -174,7 +174,8 @@ def earned(book: Book, problem: Problem, amounts: Array) -> tuple[Array, Array]:
     if not book.form.interacts and problem.form.disjoint:
         evaluate = evaluator(book, problem, second=True)(np.arange(len(book.worth)))
         net = evaluate(np.swapaxes(amounts, 1, 2)).value.sum(axis=1)[..., None]
-        return net, (net + amounts.sum(axis=-1)[..., None]) / book.worth[:, None, None]  # nothing is bought: all is paid
+        paid = amounts.sum(axis=-1)[..., None]  # nothing is bought: what is decided is paid
+        return net, (net + paid) / book.worth[:, None, None]
     program, futures = plans_program(book.form), half(book.futures, second=True)
     net, brought = [], []
     for i in range(len(book.worth)):

@@ -19,7 +19,8 @@ from click.testing import CliRunner
 import simbench as sb
 from simbench.cli.boards import print_boards, verdict
 from simbench.cli.running import seconds
-from simbench.report.tables import figure, spanned
+from simbench.report.printed import figure
+from simbench.report.tables import spanned
 from simbench.score.headlines import leaderboard
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from simbench.blocks import take
 from simbench.decide.allocate import common, decide, own, promised
 from simbench.records import Answers
 from simbench.world.truth import book_in, draw
-from simbench.world.worth import value
+from simbench.world.worth import values
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_decisions_are_valued_in_the_worlds(drawn, known):
     told = decide(
         drawn.brief,
         known._replace(allocation=tuple(best.amounts for best in drawn.truth.optima)),
-        lambda i, amounts: value(book, problems[i], amounts),
+        lambda i, amounts: values(book, problems[i], amounts),
     )
     for i, best in enumerate(drawn.truth.optima):
         spend = problems[i].status_quo.sum(axis=-1)
@@ -89,9 +89,10 @@ def test_decisions_are_valued_in_the_worlds(drawn, known):
 
 
 def test_who_answers_no_curves_decides_nothing(drawn):
-    told = decide(drawn.brief, Answers(), lambda i, amounts: np.zeros(len(amounts)))
-    for decision in (*told.own, *told.common):
-        assert np.isnan(decision.value).all() and np.isnan(decision.amounts).all()
+    told = decide(drawn.brief, Answers(), lambda i, amounts: (np.zeros(amounts.shape[:2]),) * 2)
+    for decision in (*told.own, *told.common, *told.plug_in, *told.risk_aware):
+        assert all(np.isnan(part).all() for part in decision)
+    assert all(np.isnan(each).all() for each in told.perfect)
     quantiles = Answers(response=tuple(np.zeros((2, 7, *p.levels.shape[1:])) for p in drawn.brief.questions.problems))
     assert common(drawn.brief, quantiles._replace(levels=np.arange(7.0)), 0) is None
     assert take(np.arange(4), [2, 0]).tolist() == [2, 0]

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simbench as sb
-from simbench.report import tables
-from simbench.report.tables import FORMATS, figure, latex, markdown, records, seconds, spanned, written
+from simbench.report import printed, tables
+from simbench.report.printed import figure, latex, markdown
+from simbench.report.tables import FORMATS, records, seconds, spanned, written
 from simbench.score.headlines import Leaderboard, leaderboard
 
 COLUMNS = ["scenario", "family", "replicate", "backend", "estimand", "unit", "metric", "value", "status", "reason"]
@@ -125,7 +126,7 @@ def test_latex_of_any_text_is_balanced(text: str) -> None:
     """Nothing of a name is left that LaTeX would obey, and nothing of it is lost."""
     told = latex(text)
     plain = told
-    for sign, command in tables.ESCAPES.items():
+    for sign, command in printed.ESCAPES.items():
         if sign not in "\\{}":
             plain = plain.replace(command, sign)
     plain = plain.replace(r"\{", "{").replace(r"\}", "}").replace(r"\textbackslash{}", "\\")
@@ -247,7 +248,7 @@ def test_every_format_has_every_contender_twice(kept: calls.Small, form: str) ->
 
 
 def test_notes_are_comments_in_latex_and_a_list_in_markdown(kept: calls.Small) -> None:
-    for line in written(kept.folder, "tex").split("\\end{tabular}\n")[2].strip().splitlines():
+    for line in written(kept.folder, "tex").split("\\end{tabular}\n")[3].strip().splitlines():
         assert line.startswith("% ")
     assert "\n- 95% t intervals (fewer than 20 worlds); rank intervals" in written(kept.folder, "md")
 
@@ -265,7 +266,7 @@ def test_a_spreadsheet_runs_no_name(name: str) -> None:
 
 def test_json_has_null_where_there_is_no_number(kept: calls.Small) -> None:
     answer = json.loads(written(kept.folder, "json"), parse_constant=pytest.fail)
-    assert list(answer) == ["schema_version", "suite", "scenarios", "classes", "notes"]
+    assert list(answer) == ["schema_version", "suite", "scenarios", "decisions", "classes", "notes"]
     first = records(sb.table(kept.folder))
     assert answer["suite"] == first
     naive = next(row for row in first if row["backend"] == "seasonal-naive")

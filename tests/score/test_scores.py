@@ -253,6 +253,16 @@ def test_no_score_depends_on_the_currency_or_the_unit_of_the_kpi(seed, factor):
         truth=truth._replace(
             answers=truth.answers._replace(**{n: kpi(getattr(truth.answers, n)) for n in names}),
             kpi_future=kpi(truth.kpi_future),
+            optima=tuple(
+                x._replace(idle_kpi=kpi(x.idle_kpi), reference_kpi=kpi(x.reference_kpi)) for x in truth.optima
+            ),
+        ),
+        decisions=made.decisions._replace(
+            **{
+                name: tuple(x._replace(kpi=kpi(x.kpi)) for x in reading)
+                for name, reading in made.decisions._asdict().items()
+                if name != "perfect"
+            }
         ),
         answers=made.answers._replace(**{n: kpi(getattr(made.answers, n)) for n in names}),
     )

@@ -14,7 +14,7 @@ LEGEND = """
 regret     what each quarter's choice missed of its best plan, summed; % of the usual spend
 {other}  more regret than that policy in the same worlds
 oracle     realised profit beside that of the re-optimising oracle, same noise; % of the usual spend
-moved      money moved a quarter; kept: money never spent; both in %
+moved      money moved a quarter, %
 error      of what channels brought last year, as {model} tells it after the last quarter
 width      of its 90% intervals; both as shares of what all media brought"""
 #: A model that fails in more than this share of decisions is no model to act on.
@@ -93,12 +93,11 @@ def show(found: Any, model: str) -> None:
 
     for name, rows in found.groupby("scenario", sort=False):
         other = rows.against.iloc[0]
-        head = ("policy", "regret", f"vs {other}", "oracle", "moved", "kept", "error", "width")
+        head = ("policy", "regret", f"vs {other}", "oracle", "moved", "error", "width")
         body = [
             (
                 row.policy, interval(row, "regret"), interval(row, "difference"), number(row["against oracle"]),
-                number(row["money moved"]), number(row["money kept"]), number(row["error after"], 2),
-                number(row["width after"], 2),
+                number(row["money moved"]), number(row["error after"], 2), number(row["width after"], 2),
             )
             for _, row in rows.iterrows()
         ]  # fmt: skip

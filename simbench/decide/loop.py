@@ -17,7 +17,7 @@ from simbench.blocks import take
 from simbench.briefs import stack
 from simbench.decide.players import Choice, Moment, Player, feasible
 from simbench.decide.sight import QUARTER
-from simbench.errors import BadInput
+from simbench.errors import BadInput, Damaged
 from simbench.records import Answers, Brief, Failure, Labels, Problem
 from simbench.world import living
 from simbench.world.scenario import Scenario, family
@@ -139,7 +139,7 @@ def loop(
     BadInput
         If nobody is named or one twice, a player needs a model and there is none, or as
         :func:`simbench.world.living.born`.
-    RuntimeError
+    Damaged
         If a choice is worth more than the proven bound: a fault of the optimum.
     """
     refuse(players, ask, least)
@@ -205,7 +205,8 @@ def quarter_of(
     verdict = living.judged(book, problem, best, limit, chosen.amounts.reshape(rows.size, -1))
     beyond = verdict.value - verdict.bound > BEYOND * problem.status_quo.sum(axis=-1)
     if beyond.any():
-        raise RuntimeError(f"{lanes.scenario.name}: a choice of quarter {lanes.quarter + 1} exceeds the proven bound")
+        what = f"a choice of quarter {lanes.quarter + 1} is worth more than the proven bound"
+        raise Damaged(lanes.scenario.name, what, "regret that is not negative: a fault of the optimum, please report it")
     optimum, bound, value = (x.reshape(rows.shape) for x in verdict)
     return Decided(
         lanes.weeks, problem, chosen.amounts, chosen.returns, chosen.promise, optimum, bound, value,

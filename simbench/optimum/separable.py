@@ -158,8 +158,8 @@ def _close(
     if len(allowed) == 1 and rows_bind(limits):
         if not holds_rows(state.amounts, limits, 1e-12)[0]:
             state = State(state.table, project(state.amounts, limits), np.full(1, -np.inf))
-        (state,), bound = branch(asking, state, limits, allowed, *under_rows(limits, unit[0] or 1.0), boxes, 2)
-        yield state, float(bound[0]), ROWS
+        (state,), bounds = branch(asking, state, limits, allowed, *under_rows(limits, unit[0] or 1.0), boxes, 2)
+        yield state, float(bounds[0]), ROWS
         return
     known, bounds = branch(asking, state, limits, allowed, relax_under_budget, polish_under_budget, boxes, 16)
     for row, (here, bound) in enumerate(zip(known, bounds.tolist(), strict=True)):

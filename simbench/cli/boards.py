@@ -25,8 +25,8 @@ cover         share of true contributions inside 90% intervals; s/cell: median s
 #: Columns of decisions that a page has room for.
 TOGETHER = 8
 DECIDED = """worst tenth: mean regret of the worst 10% of worlds; worst kind: the scenario with the largest mean
-harm: worlds in which the reference decision had been better; efficiency gain: media-driven KPI at the same total
-information / regret: worth of perfect information by the contender's own draws / what it really lost; 1 is honest
+harm: worlds in which the reference decision had been better; efficiency gain: of media-driven KPI
+information / regret: worth of knowing the truth, by the contender's own draws / what it really lost
 best mean, plug-in, risk-aware, cautious: regret of other ways to act on the same answers"""
 
 
@@ -111,8 +111,8 @@ def print_decisions(found: Any) -> None:
     told = stakes_cells(frame[frame["scenario"] == ""], plus_minus)
     if told is None:
         return
-    console.print()
     for columns in (slice(1, TOGETHER), slice(TOGETHER, None)):  # a page is narrower than a table of all of them
+        console.print()
         head = [told.head[0], *told.head[columns]]
         console.print(table(head, [[folded(r[0], 30), *r[columns]] for r in told.rows], right=head[1:]))
     console.print(DECIDED)

@@ -66,8 +66,7 @@ def stakes_cells(told: pd.DataFrame, said: Callable[[Any, str], str] = between) 
         for title, name in PRINTED.items():
             scale = 100 if title.endswith("%") and name != "efficiency_gain" else 1
             scaled = {f"{name}{end}": scale * row[f"{name}{end}"] for end in ("", "_low", "_high")}
-            text = said(scaled, name) if name in WITH_INTERVAL else figure(scaled[name])
-            line.append(f"{text} {row['worst_scenario']}" if name == "worst_regret" else text)
-        lines.append(line)
-    head = ["contender", *PRINTED]
+            line.append(said(scaled, name) if name in WITH_INTERVAL else figure(scaled[name]))
+        lines.append([*line, str(row["worst_scenario"])])
+    head = ["contender", *PRINTED, "worst kind"]
     return Cells(head, lines, [[False] * len(head) for _ in lines]) if lines else None

@@ -182,6 +182,26 @@ FAULTS = (
         (("score/headlines.py", "table.inside[k, asked] == known", "table.inside[k, asked] >= known"),),
     ),
     Fault(
+        "the best draws taken for the worst", "tests/decide/test_readings.py::test_the_tail_is_the_mean_of_the_worst",
+        (("optimum/draws.py", 'order = np.argsort(values, axis=-1, kind="stable")', 'order = np.argsort(-values, axis=-1, kind="stable")'),),
+    ),
+    Fault(
+        "the mean taken for the plug-in", "tests/decide/test_readings.py::test_two_units_by_brute_force[0]",
+        (("decide/readings.py", "return np.median(self.kpi, axis=1)", "return np.mean(self.kpi, axis=1)"),),
+    ),
+    Fault(
+        "information that costs", "tests/decide/test_readings.py::test_draws_that_are_all_the_same_know_everything[3.0]",
+        (("optimum/draws.py", "regret[:, :-1].mean(axis=1) - regret[:, -1]", "regret[:, :-1].mean(axis=1)"),),
+    ),
+    Fault(
+        "the best worlds taken for the worst", "tests/score/test_outcomes.py::test_the_worst_tenth_of_worlds",
+        (("score/outcomes.py", "np.argsort(-losses.value[k][there]", "np.argsort(losses.value[k][there]"),),
+    ),
+    Fault(
+        "media that bring something with no money", "tests/world/test_worth.py::test_media_driven_kpi_is_the_sum_of_responses_where_channels_do_not_interact",
+        (("world/worth.py", "net + paid) / book.worth", "net) / book.worth"),),
+    ),
+    Fault(
         "failures dropped", "tests/run/test_execute.py::test_a_failure_is_a_row_with_its_reason_and_hurts_nobody",
         (("run/results.py", "    if failed:\n", "    if failed and not head:\n"),),
     ),

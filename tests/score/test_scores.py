@@ -202,6 +202,55 @@ def test_more_than_the_proven_bound_is_flagged_and_no_gain_is_no_ratio():
     assert worded(found["decision/problem:1/normalised regret"]) == ["undefined"] * 3
 
 
+def test_acting_only_where_it_is_sure():
+    """At 80% of draws it is done what was chosen, below nothing is."""
+    made = case(np.random.default_rng(10))
+    best, spend = made.truth.optima[0], made.brief.questions.problems[0].status_quo.sum(axis=1)
+    own = made.decisions.own[0]._replace(sure=np.array([0.79, 0.8, np.nan]))
+    found = scored(made._replace(decisions=made.decisions._replace(own=(own, made.decisions.own[1]))))
+    done = np.array([best.reference_value[0], own.value[1], np.nan])
+    np.testing.assert_allclose(found["decision/problem:0/cautious regret"].value, (best.value - done) / spend)
+    assert worded(found["decision/problem:0/uplift probability"]) == ["ok", "ok", "not answered"]
+
+
+def test_rounding_is_no_harm():
+    made = case(np.random.default_rng(11))
+    best, spend = made.truth.optima[0], made.brief.questions.problems[0].status_quo.sum(axis=1)
+    own = made.decisions.own[0]._replace(value=best.reference_value - spend * np.array([0.0, 1e-7, 1e-5]))
+    found = scored(made._replace(decisions=made.decisions._replace(own=(own, made.decisions.own[1]))))
+    np.testing.assert_array_equal(found["decision/problem:0/harm"].value, [0, 0, 1])
+    np.testing.assert_array_equal(found["decision/problem:0/own harm"].value, [0, 0, 1])
+
+
+def test_an_efficiency_gain_needs_a_fixed_total_and_media_that_bring_something():
+    made = case(np.random.default_rng(12))
+    problem, best = made.brief.questions.problems[0], made.truth.optima[0]
+
+    def told(problem=problem, best=best):
+        brief = made.brief._replace(questions=made.brief.questions._replace(problems=(problem, problem)))
+        changed = made._replace(brief=brief, truth=made.truth._replace(optima=(best, best)))
+        return worded(scored(changed)["decision/problem:0/efficiency gain"])
+
+    assert told() == ["ok"] * 3
+    wide = problem.budget * np.array([[1.0, 1.0], [0.0, 1.0], [1.0, 2.0]])
+    assert told(problem._replace(budget=wide)) == ["ok", "undefined", "undefined"]
+    little = 0.005 * made.brief.context.kpi_scale * 5 * np.array([1.1, 0.9, -1.1])
+    assert told(best=best._replace(idle_kpi=best.reference_kpi - little)) == ["ok", "undefined", "undefined"]
+    assert told(best=best._replace(idle_kpi=None, reference_kpi=None)) == ["undefined"] * 3
+
+
+def test_why_nothing_is_said_of_perfect_information():
+    made = case(np.random.default_rng(13))
+    name, problems = "decision/problem:0/perfect information", made.brief.questions.problems
+    unknown = made._replace(decisions=made.decisions._replace(perfect=(np.full(3, np.nan),) * 2))
+    assert worded(scored(made)[name]) == ["ok"] * 3
+    assert worded(scored(unknown)[name]) == ["no uncertainty"] * 3
+    assert worded(scored(answered(unknown, response=None))[name]) == ["not answered"] * 3
+    bound = tuple(p._replace(groups=np.ones((3, 1, 4)), group_low=np.zeros((3, 1))) for p in problems)
+    brief = made.brief._replace(questions=made.brief.questions._replace(problems=bound))
+    assert worded(scored(made._replace(brief=brief))[name]) == ["undefined"] * 3
+
+
 def test_a_silent_failure_is_a_confident_error_with_green_diagnostics():
     made = case(np.random.default_rng(9), draws=256, spread=0.02)
     wrong = answered(made, contribution=made.answers.contribution * np.array([1, 1, 3, 1.0]))

@@ -18,7 +18,7 @@ from simbench.world.base import rollout
 from simbench.world.panel import world_of
 from simbench.world.search import searched, searched_alone
 from simbench.world.truth import book_in, draw
-from simbench.world.worth import TOLERANCE, constraints_of, evaluator, half, value, worth_of_amounts
+from simbench.world.worth import TOLERANCE, constraints_of, evaluator, half, value, values, worth_of_amounts
 
 PROBLEMS = """
 [[questions.problems]]
@@ -229,6 +229,32 @@ def test_the_status_quo_is_worth_nothing_more_than_itself(plain, bought):
     for drawn in (plain, bought):
         book, problem = book_in(drawn.secret, drawn.brief), drawn.brief.questions.problems[0]
         np.testing.assert_allclose(value(book, problem, problem.status_quo), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["plain", "bought"])
+def test_amounts_valued_together_are_amounts_valued_alone(kind, request):
+    drawn = request.getfixturevalue(kind)
+    book = book_in(drawn.secret, drawn.brief)
+    problem, best = drawn.brief.questions.problems[0], drawn.truth.optima[0]
+    asked = np.stack(
+        [best.amounts, 0 * best.amounts, best.reference, *(best.amounts * f for f in (0.2, 0.9, 1.1))], axis=1
+    )
+    for some in (asked[:, :3], asked):
+        money, kpi = values(book, problem, some)
+        for k in range(some.shape[1]):
+            np.testing.assert_allclose(money[:, k], value(book, problem, some[:, k]), rtol=1e-9, atol=1e-6)
+        np.testing.assert_allclose(kpi[:, 1], best.idle_kpi, rtol=1e-9)
+        np.testing.assert_allclose(kpi[:, 2], best.reference_kpi, atol=1e-9 * np.abs(best.idle_kpi).max())
+    assert (best.idle_kpi < 0).all()
+
+
+def test_media_driven_kpi_is_the_sum_of_responses_where_channels_do_not_interact(plain):
+    """From nothing to the highest levels: the truth's answers say it unit by unit."""
+    book, p = book_in(plain.secret, plain.brief), 1
+    problem, best = plain.brief.questions.problems[p], plain.truth.optima[p]
+    _, kpi = values(book, problem, problem.levels[None, ..., -1].swapaxes(0, 1))
+    highest = np.asarray(plain.truth.answers.response[p])[..., -1].sum(axis=-1)
+    np.testing.assert_allclose(kpi[:, 0] - best.idle_kpi, highest, rtol=1e-9)
 
 
 def test_reading_the_true_curves_off_the_levels_costs_next_to_nothing(plain):

@@ -206,7 +206,7 @@ def quarter_of(
     beyond = verdict.value - verdict.bound > BEYOND * problem.status_quo.sum(axis=-1)
     if beyond.any():
         what = f"a choice of quarter {lanes.quarter + 1} is worth more than the proven bound"
-        raise Damaged(lanes.scenario.name, what, "regret that is not negative: a fault of the optimum, please report it")
+        raise Damaged(lanes.scenario.name, what, "a fault of the optimum: please report it")
     optimum, bound, value = (x.reshape(rows.shape) for x in verdict)
     return Decided(
         lanes.weeks, problem, chosen.amounts, chosen.returns, chosen.promise, optimum, bound, value,

@@ -88,7 +88,9 @@ def joint(
     found = [top._replace(value=float(value.values(top.amounts[None])[0]))]
     if top.bound - found[0].value > tolerance:
         scattered = random_feasible(fine, points, random)
-        begin = np.concatenate([top.amounts[None], begin, scattered[apart(scattered, value.values(scattered), fine, best)]])
+        begin = np.concatenate(
+            [top.amounts[None], begin, scattered[apart(scattered, value.values(scattered), fine, best)]]
+        )
         found += [climb(value, fine, start, tolerance / 100, bounded=False) for start in begin]
     amounts, worth, _ = max(found, key=lambda one: one.value)
     if worth - top.bound > tolerance:

@@ -20,7 +20,7 @@ COMPARED = {
 
 @click.command(
     epilog=example(
-        "simbench report latest",
+        "simbench report latest --decisions",
         "simbench report latest --format tex --out table.tex",
         "simbench report simbench-runs/smoke --format csv",
     )
@@ -28,10 +28,13 @@ COMPARED = {
 @click.argument("run_", metavar="RUN", default="latest")
 @click.option("--format", "form", type=click.Choice(["md", "csv", "tex", "json"]), help="Print a table for elsewhere.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write instead of printing.")
+@click.option("--decisions", is_flag=True, help="Show on the terminal, too, what acting on the answers came to.")
 @json_option
 @click.pass_context
-def report(context: click.Context, run_: str, form: str | None, out: Path | None, as_json: bool) -> None:
-    """Tell what a run found: leaderboards with intervals, ranks and failures, and what acting on answers came to.
+def report(
+    context: click.Context, run_: str, form: str | None, out: Path | None, decisions: bool, as_json: bool
+) -> None:
+    """Tell what a run found: leaderboards with intervals, ranks and failures.
 
     Without --format for the terminal; md, csv, tex (booktabs) and json are for papers and programs.
     """
@@ -50,7 +53,7 @@ def report(context: click.Context, run_: str, form: str | None, out: Path | None
         if form is None:
             raise BadInput(str(out), "says no format by its name", "--format md, csv, tex or json")
     if form is None:
-        context.exit(print_board(found, as_json=as_json, decisions=True))
+        context.exit(print_board(found, as_json=as_json, decisions=decisions))
     if out is not None:
         free(out, force=True)
     frame = scores(found)

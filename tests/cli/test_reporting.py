@@ -36,6 +36,18 @@ def test_report_is_what_run_said(kept: calls.Small) -> None:
     assert told("report", kept.folder) == told(*kept.arguments)
 
 
+def test_decisions_are_shown_where_they_are_asked_for(kept: calls.Small) -> None:
+    """The same page with one part more: who decides, in numbers of the frame."""
+    page = printed("report", kept.folder, "--decisions")
+    first, second, rest = page.partition("normalised")
+    assert second and kept.text.startswith(first[: first.rindex("\n\n")])
+    frame = sb.decisions(kept.folder)
+    row = frame[(frame.scenario == "") & (frame.backend == "ols")].iloc[0]
+    told = next(line for line in rest.splitlines() if line.startswith("ols")).split()
+    assert told[3] == f"{100 * row.tail_regret:.2f}" and told[4] == f"{100 * row.worst_regret:.2f}"
+    assert "worth of knowing the truth" in rest
+
+
 @pytest.mark.parametrize("form", ["md", "csv", "tex", "json"])
 def test_every_format_is_printed_or_written(kept: calls.Small, form: str, tmp_path: Path) -> None:
     text = printed("report", kept.folder, "--format", form)
@@ -58,7 +70,8 @@ def test_json_as_a_format_is_json(kept: calls.Small) -> None:
 def test_csv_gives_the_numbers_back(kept: calls.Small) -> None:
     read = pd.read_csv(io.StringIO(printed("report", kept.folder, "--format", "csv")), dtype=str)
     table = sb.table(kept.folder)
-    assert len(read) == 12 and list(read) == list(table)
+    more = [name for name in sb.decisions(kept.folder) if name not in table]
+    assert len(read) == 12 and list(read) == [*table, *more]
     for name in ("recovery", "decision_low", "cost", "worlds"):
         np.testing.assert_array_equal([float(text) for text in read[name][:6]], table[name])
 

@@ -147,7 +147,7 @@ def test_the_laws_of_readings(seed, fixed, paid, slope):
 
 @pytest.mark.parametrize("slope", [1.0, 3.0])
 def test_draws_that_are_all_the_same_know_everything(slope):
-    one = made(5, draws=1, slope=slope)
+    one = made(4, draws=1, slope=slope)  # of slope 3: its bound and its best amounts are apart
     same = Curves(np.repeat(one.curves.kpi, 30, axis=1), None)
     found = readings(one.problem, same, one.worth)
     np.testing.assert_allclose(found.perfect, 0, atol=1e-9 * one.problem.status_quo.sum())
@@ -198,6 +198,17 @@ def test_two_units_by_brute_force(seed):
     top = ways[every(curve, ways)[:, 0].argmax()]
     np.testing.assert_allclose(found.distinct[1][0], top, atol=0.02 * spend)
     assert plug_in.mean() <= best.mean() + 1e-6 * spend
+
+
+def test_the_plug_in_does_not_see_how_far_draws_reach():
+    """One draw of three in which the first unit does wonders: the mean follows it, the curve in the middle does not."""
+    one = made(6, worlds=1, draws=1)
+    wonder = one.curves.kpi * np.array([20.0, 1.0, 1.0])[:, None]
+    three = Curves(np.concatenate([one.curves.kpi, wonder, one.curves.kpi], axis=1), None)
+    best, plug_in, _ = readings(one.problem, three, one.worth).distinct
+    (point,) = readings(one.problem, one.curves, one.worth).distinct
+    np.testing.assert_allclose(plug_in, point, rtol=1e-9)
+    assert best[0, 0] > 1.2 * point[0, 0]
 
 
 def test_groups_bind_what_is_safest_and_leave_knowing_unsaid():

@@ -190,7 +190,7 @@ FAULTS = (
         (("optimum/draws.py", 'order = np.argsort(values, axis=-1, kind="stable")', 'order = np.argsort(-values, axis=-1, kind="stable")'),),
     ),
     Fault(
-        "the mean taken for the plug-in", "tests/decide/test_readings.py::test_two_units_by_brute_force[0]",
+        "the mean taken for the plug-in", "tests/decide/test_readings.py::test_the_plug_in_does_not_see_how_far_draws_reach",
         (("decide/readings.py", "return np.median(self.kpi, axis=1)", "return np.mean(self.kpi, axis=1)"),),
     ),
     Fault(

@@ -10,7 +10,10 @@ import pytest
 from score.cases import case
 
 from simbench.backends.base import DATA_ALONE
-from simbench.score import decision, diagnostics, draws, losses
+from simbench.decide import readings
+from simbench.optimum import draws as draws_of_curves
+from simbench.report import stakes
+from simbench.score import decision, diagnostics, draws, losses, outcomes
 from simbench.score import headlines as boards
 from simbench.score.catalogue import SCORES
 from simbench.score.rows import FLOOR, STATUS
@@ -39,9 +42,21 @@ def test_the_numbers_of_the_page_are_those_of_the_code():
     assert (FLOOR, decision.LEAST_GAIN, decision.BEYOND, draws.ENERGY_DRAWS, losses.PENALTY) == (0.005, 0.01, 4, 64, 2)
     assert (boards.MOST_FAILED, boards.MOST_FAILED_THERE, boards.LEAST_ANSWERED) == (0.05, 0.2, 0.9)
     assert (diagnostics.SURE, diagnostics.MATERIAL) == (0.99, 0.5)
-    for said in ("0.5% of it", "below 1% of spend", "4 Monte Carlo errors", "at most 64", "2 x that of `prior-only`",
+    assert (decision.SURE, decision.ROUNDING, outcomes.TAIL) == (0.8, 1e-6, 0.1)
+    for said in ("0.5% of it", "at least 80%, else the reference", "a millionth of spend", "worst 10% of worlds",
+                 "below 1% of spend", "4 Monte Carlo errors", "at most 64", "2 x that of `prior-only`",
                  "5% failures in the suite or 20% in a scenario", "under 90% of the suite"):  # fmt: skip
         assert said in " ".join(PAGE.split()), said
+
+
+def test_readings_are_those_of_the_page():
+    said = " ".join(PAGE.split())
+    assert (readings.WORST, readings.FEWEST, readings.MOST_KNOWN, readings.FEWEST_KNOWN) == (0.2, 64, 64, 16)
+    assert (readings.NUMBERS // 256, readings.KNOWN // 64, draws_of_curves.CLIMBED) == (10, 8, 32)
+    for words in ("worst fifth of the draws", "more than ten units", "at least 64", "more than 32 units",
+                  "64 evenly spaced", "more than eight units, at least 16",
+                  *(f"`{column}`" for column in stakes.COLUMNS)):  # fmt: skip
+        assert words in said, words
 
 
 def test_the_example_runs():

@@ -55,13 +55,8 @@ def searched(
     unit = np.ptp(seen, axis=1)
     unit = np.where(unit > 0, unit, np.maximum(np.abs(seen).max(axis=1), np.finfo(float).tiny))
 
-    def climbed(
-        futures: Futures, world: Array, starts: Array, tolerance: float, curvature: Array | None = None
-    ) -> tuple[Array, Array, Array]:
-        ask, limits = slopes(form, futures, problem, worth), optimum.take(constraints, world)
-        return optimum.ascend(
-            lambda rows, amounts: ask(world[rows], amounts), starts, limits, unit[world], tolerance, curvature=curvature
-        )
+    def climbed(futures: Futures, world: Array, starts: Array, *how: Any) -> tuple[Array, Array, Array]:
+        return climb(form, (futures, problem, worth), constraints, unit, world, starts, *how)
 
     amounts, value, curvature = climbed(few, world, starts, ROUGH)
     mine = [np.flatnonzero(world == i) for i in range(count)]
@@ -69,6 +64,38 @@ def searched(
     tops = np.array([mine[i][k] for i, k in zip(world, place, strict=True)])
     amounts, value, _ = climbed(futures, world, amounts[tops], FINE, curvature[tops])
     return amounts[[np.flatnonzero(world == i)[value[world == i].argmax()] for i in range(count)]]
+
+
+def climb(
+    form: Form,
+    worlds: tuple[Futures, Problem, Array],
+    constraints: optimum.Constraints,
+    unit: Array,
+    world: Array,
+    starts: Array,
+    tolerance: float,
+    curvature: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Tops [S, U] near starts, each in its world [S], their values and curvature (:func:`simbench.optimum.ascend`)."""
+    ask, limits = slopes(form, *worlds), optimum.take(constraints, world)
+    return optimum.ascend(
+        lambda rows, amounts: ask(world[rows], amounts), starts, limits, unit[world], tolerance, curvature=curvature
+    )
+
+
+def finished(
+    form: Form,
+    futures: Futures,
+    problem: Problem,
+    worth: Array,
+    constraints: optimum.Constraints,
+    relaxed: Array,
+) -> Array:
+    """The tops [R, U] near amounts that are proven to be among the best: no search is needed."""
+    every, constraints = np.arange(len(worth)), optimum.checked(constraints)
+    unit = np.maximum(problem.status_quo.sum(axis=-1), np.finfo(float).tiny)
+    starts = optimum.project(relaxed, constraints)
+    return climb(form, (futures, problem, worth), constraints, unit, every, starts, FINE)[0]
 
 
 def first_futures(futures: Futures, count: int) -> Futures:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from simbench import optimum
-from simbench.blocks import BLOCK, in_blocks, in_float64
+from simbench.blocks import BLOCK, in_blocks, in_float64, take
 from simbench.errors import BadInput
 from simbench.estimands import plan_of, response_plans
 from simbench.optimum import constraints_of
@@ -31,7 +31,7 @@ from simbench.world.kpi import kpi_mechanism
 from simbench.world.media import foreseen
 from simbench.world.panel import ahead, expected, redrawn
 from simbench.world.plans import plans_program
-from simbench.world.search import searched, searched_alone
+from simbench.world.search import finished, searched, searched_alone
 
 Array = Any
 #: Optimum and upper bound must agree to this share of the status quo's media spend.
@@ -279,7 +279,7 @@ def optimum_of(
     if not problem.form.disjoint:
         return optimum_of_joint(book, problem, constraints)
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
-    amounts = relaxed.amounts if not book.form.interacts else best_found(book, problem, constraints, relaxed.amounts)
+    amounts = relaxed.amounts if not book.form.interacts else best_found(book, problem, constraints, relaxed)
     reference = optimum.project(problem.status_quo, constraints)
     common = optimum.allocate(problem.levels, response, paid, book.worth, constraints)
     told = np.stack([problem.status_quo, reference, amounts, common, np.zeros_like(common)], axis=1)
@@ -328,11 +328,23 @@ def optimum_of_joint(book: Book, problem: Problem, constraints: optimum.Constrai
     )  # fmt: skip
 
 
-def best_found(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array) -> Array:
-    """Best amounts [R, U] of worlds whose channels interact."""
-    search = searched if not len(constraints.groups) else searched_alone
-    futures = half(book.futures, second=False)
-    return search(book.form, futures, problem, book.worth, book.keys, constraints, relaxed)
+def best_found(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: optimum.Solution) -> Array:
+    """Best amounts [R, U] of worlds whose channels interact; no search where the relaxed ones meet their bound."""
+    form, futures, worth, amounts = book.form, half(book.futures, second=False), book.worth, relaxed.amounts.copy()
+    if len(constraints.groups):
+        return searched_alone(form, futures, problem, worth, book.keys, constraints, amounts)
+    gap = relaxed.upper_bound - worth_of_amounts(book, problem, amounts[:, None]).mean(axis=-1)[:, 0]
+    proven = bounded(form, book.futures.media) & (gap <= TOLERANCE * problem.status_quo.sum(axis=-1))
+    for rows, sure in ((np.flatnonzero(proven), True), (np.flatnonzero(~proven), False)):
+        if rows.size:
+            coming, asked, each, near = take((futures, problem, worth, amounts), rows.tolist())
+            limits, keys = optimum.take(constraints, rows), tuple(book.keys[i] for i in rows)
+            amounts[rows] = (
+                finished(form, coming, asked, each, limits, near)
+                if sure
+                else searched(form, coming, asked, each, keys, limits, near)
+            )
+    return amounts
 
 
 def refuse_infeasible(constraints: optimum.Constraints, name: Words) -> None:

@@ -212,6 +212,19 @@ def test_worlds_searched_side_by_side_are_worlds_searched_alone(kind, request):
         assert (together >= alone - 1e-6 * spent).all()
 
 
+def test_where_the_bound_is_met_a_search_finds_nothing_better(bought):
+    book = book_in(bought.secret, bought.brief)
+    futures = half(book.futures, second=False)
+    problem, best = bought.brief.questions.problems[1], bought.truth.optima[1]
+    limits, spent = constraints_of(problem), problem.status_quo.sum(axis=1)
+    met = best.certified == 1
+    assert met.any() and not met.all()
+    found = searched(book.form, futures, problem, book.worth, book.keys, limits, problem.status_quo)
+    worth = worth_of_amounts(book, problem, np.stack([problem.status_quo, found, best.amounts], axis=1)).mean(axis=-1)
+    assert (worth[:, 2] >= worth[:, 1] - 1e-7 * spent)[met].all()
+    np.testing.assert_allclose(worth[:, 2] - worth[:, 0], best.value, rtol=1e-9, atol=1e-9)
+
+
 def test_plans_of_worlds_that_interact_are_worth_what_running_them_brings(joint):
     """Plans and responses are told from the origin on: the same as the world itself, week by week."""
     answers, questions = joint.truth.answers, joint.brief.questions

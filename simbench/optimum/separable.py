@@ -162,7 +162,8 @@ def _close(
         yield state, float(bound[0]), ROWS
         return
     known, bounds = branch(asking, state, limits, allowed, relax_under_budget, polish_under_budget, boxes, 16)
-    for row, (here, bound) in enumerate(zip(known, bounds.tolist(), strict=True)):
+    for row, here in enumerate(known):
+        bound = float(bounds[row])
         if bound - here.value[0] <= allowed[row]:
             yield here, bound, BRANCH
             continue

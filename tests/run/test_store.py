@@ -62,21 +62,6 @@ def test_a_replicate_in_two_blocks_is_read_from_one(tmp_path):
 
 
 @given(data=st.data())
-def test_worlds_stored_before_a_field_was_kept_are_read_alone_and_not_joined(tmp_path):
-    """Truths of an earlier day lack what no money brings: alone they are read, beside newer ones drawn anew."""
-    labels = Labels((), (), (), 0, (), (), (), (), "revenue")
-
-    def keep(replicates, **more):
-        best = Optimum(*(np.arange(2.0) for _ in range(9)), **more)
-        keep_worlds(tmp_path, Worlds(replicates, Cost(*(np.ones(2),) * 3), best, labels))  # type: ignore[arg-type]
-
-    keep((0, 1))
-    keep((2, 3), reference_kpi=np.zeros(2), idle_kpi=np.arange(2.0))
-    assert stored_worlds(tmp_path, (1, 0)).truth.idle_kpi is None
-    np.testing.assert_array_equal(stored_worlds(tmp_path, (3,)).truth.idle_kpi, [1])
-    assert stored_worlds(tmp_path, (1, 2)) is None
-
-
 @settings(max_examples=300)
 def test_damage_is_found(tmp_path_factory, data):
     """A changed, cut or lengthened block is an error and set aside; it never reads differently."""
@@ -117,6 +102,21 @@ def test_a_flipped_bit_of_packed_records_is_an_error_or_nothing(at, bit):
 def test_objects_are_not_packed():
     with pytest.raises(BadInput, match="arrays of numbers"):
         pack({"x": np.array([object()])})
+
+
+def test_worlds_stored_before_a_field_was_kept_are_read_alone_and_not_joined(tmp_path):
+    """Truths of an earlier day lack what no money brings: alone they are read, beside newer ones drawn anew."""
+    labels = Labels((), (), (), 0, (), (), (), (), "revenue")
+
+    def keep(replicates, **more):
+        best = Optimum(*(np.arange(2.0) for _ in range(9)), **more)
+        keep_worlds(tmp_path, Worlds(replicates, Cost(*(np.ones(2),) * 3), best, labels))  # type: ignore[arg-type]
+
+    keep((0, 1))
+    keep((2, 3), reference_kpi=np.zeros(2), idle_kpi=np.arange(2.0))
+    assert stored_worlds(tmp_path, (1, 0)).truth.idle_kpi is None
+    np.testing.assert_array_equal(stored_worlds(tmp_path, (3,)).truth.idle_kpi, [1])
+    assert stored_worlds(tmp_path, (1, 2)) is None
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path):

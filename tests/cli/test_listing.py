@@ -11,7 +11,6 @@ from simbench.report.taxonomy import page
 from simbench.world.realism import Finding
 from simbench.world.scenario import read_scenario, scenario_names
 
-
 #: A family, its root first; and those of it that break more than one assumption.
 SHOCKS = ("loop-collapse", "loop-competitor", "loop-peak")
 SMALL = ["smoke-clean", *SHOCKS, "loop-steady", "smoke-chasing", "smoke-s-shaped"]

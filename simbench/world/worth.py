@@ -279,7 +279,9 @@ def optimum_of(
     if not problem.form.disjoint:
         return optimum_of_joint(book, problem, constraints)
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
-    amounts = relaxed.amounts if not book.form.interacts else best_found(book, problem, constraints, relaxed)
+    amounts = relaxed.amounts
+    if book.form.interacts:
+        amounts = best_found(book, problem, constraints, amounts, relaxed.upper_bound)
     reference = optimum.project(problem.status_quo, constraints)
     common = optimum.allocate(problem.levels, response, paid, book.worth, constraints)
     told = np.stack([problem.status_quo, reference, amounts, common, np.zeros_like(common)], axis=1)
@@ -329,12 +331,14 @@ def optimum_of_joint(book: Book, problem: Problem, constraints: optimum.Constrai
     )  # fmt: skip
 
 
-def best_found(book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: optimum.Solution) -> Array:
-    """Best amounts [R, U] of worlds whose channels interact; no search where the relaxed ones meet their bound."""
-    form, futures, worth, amounts = book.form, half(book.futures, second=False), book.worth, relaxed.amounts.copy()
+def best_found(
+    book: Book, problem: Problem, constraints: optimum.Constraints, relaxed: Array, bound: Array | float = np.inf
+) -> Array:
+    """Best amounts [R, U] of worlds whose channels interact; no search where the relaxed ones meet their bound [R]."""
+    form, futures, worth, amounts = book.form, half(book.futures, second=False), book.worth, relaxed.copy()
     if len(constraints.groups):
         return searched_alone(form, futures, problem, worth, book.keys, constraints, amounts)
-    gap = relaxed.upper_bound - worth_of_amounts(book, problem, amounts[:, None]).mean(axis=-1)[:, 0]
+    gap = bound - worth_of_amounts(book, problem, amounts[:, None]).mean(axis=-1)[:, 0]
     proven = bounded(form, book.futures.media) & (gap <= TOLERANCE * problem.status_quo.sum(axis=-1))
     for rows, sure in ((np.flatnonzero(proven), True), (np.flatnonzero(~proven), False)):
         if rows.size:

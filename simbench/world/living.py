@@ -221,7 +221,7 @@ def best_of(living: Living, problem: Problem) -> tuple[Book, Array, Array]:
     if not living.form.interacts:
         return book, found.amounts, found.upper_bound
     bound = np.where(bounded(living.form, book.futures.media), found.upper_bound, np.inf)
-    return book, best_found(book, problem, constraints, found), bound
+    return book, best_found(book, problem, constraints, found.amounts, bound), bound
 
 
 def judged(book: Book, problem: Problem, best: Array, bound: Array, amounts: Array) -> Verdict:

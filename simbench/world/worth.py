@@ -20,7 +20,7 @@ from simbench import optimum
 from simbench.blocks import BLOCK, in_blocks, in_float64, take
 from simbench.errors import BadInput
 from simbench.estimands import plan_of, response_plans
-from simbench.optimum import METHODS, constraints_of
+from simbench.optimum import constraints_of
 from simbench.problems import Words
 from simbench.records import Answers, Brief, Optimum, Problem
 from simbench.world.base import Noise, State
@@ -309,9 +309,8 @@ def optimum_of_joint(book: Book, problem: Problem, constraints: optimum.Constrai
     count, futures = len(book.worth), half(book.futures, second=False)
     reference = optimum.project(problem.status_quo, constraints)
     if book.form.interacts:
-        gap = np.full(count, np.inf)  # nothing is proven of the reference, where the search begins
-        begun = optimum.Solution(reference, -gap, gap, np.zeros(count, bool), np.full(count, METHODS.index("starts")))
-        amounts = best_found(book, problem, constraints, begun)
+        amounts = best_found(book, problem, constraints, reference)
+        gap = np.full(count, np.inf)
     else:
         found = joint_optimum(book.form, futures, problem, book.worth, book.keys, constraints, TOLERANCE)
         amounts, gap = found.amounts, found.upper_bound - found.value

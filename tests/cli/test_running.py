@@ -93,7 +93,7 @@ def test_names_of_any_length_leave_the_numbers_whole(kept: calls.Small, length: 
 
 def test_json_has_the_same_numbers_and_stable_keys(kept: calls.Small) -> None:
     answer = told(*kept.arguments)
-    assert list(answer) == ["schema_version", "run", "suite", "scenarios", "classes", "notes"]
+    assert list(answer) == ["schema_version", "run", "suite", "scenarios", "decisions", "classes", "notes"]
     assert answer["run"] == str(kept.folder)
     ends = ("", "_low", "_high", "_rank_low", "_rank_high", "_unranked")
     keys = {question + end for question in (*QUESTIONS, "cost") for end in ends}

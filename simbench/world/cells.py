@@ -148,7 +148,7 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
         smallest = jnp.minimum(jnp.minimum(here[:-1], here[1:]), jnp.where(turns, at_peak, jnp.inf))
         brought = summed(value)
         if bought and first.any():  # what earlier weeks left is no part of the input, but a bound of plans counts it
-            left = carry(media.weights, memory, jnp.zeros((span, *memory.shape[1:]))).sum(axis=0)
+            left = carry(weights, memory, jnp.zeros((span, *memory.shape[1:]))).sum(axis=0)
             brought = brought + jnp.where(first, media.beta * media.spread * left, 0.0)
         most, least = ends(inputs.from_above)[0], ends(inputs.from_below)[1]
         up, down = jnp.maximum(largest * most, largest * least), jnp.minimum(smallest * most, smallest * least)

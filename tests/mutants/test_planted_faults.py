@@ -33,7 +33,8 @@ CLIMB = """amounts = np.stack([
             optimum.project(problem.upper[[i]] * (np.arange(problem.upper.shape[1]) == 0), optimum.take(constraints, [i]))[0],
             optimum.take(constraints, [i]), 1.0)
         for i in range(count)
-    ]) if not book.form.interacts else"""
+    ])
+"""
 SAMPLED = """weights = np.zeros((channels, 2**channels))
     orders = np.random.default_rng(0).permuted(np.tile(np.arange(channels), (200, 1)), axis=1)
     for order in orders:
@@ -108,7 +109,7 @@ FAULTS = (
     Fault(
         "regret against a local optimum of an S-shape", "tests/world/test_worth.py::test_optimum_beats_a_brute_force_grid_and_stays_below_its_bound[0-bent]",
         (
-            ("world/worth.py", "amounts = relaxed.amounts if not book.form.interacts else", CLIMB),
+            ("world/worth.py", "amounts = relaxed.amounts\n", CLIMB),
             ("world/worth.py", "better = read > best", "better = read > np.inf"),
             ("optimum/__init__.py", "from simbench.optimum.separable import separable", "from simbench.optimum import starts\nfrom simbench.optimum.separable import separable"),
         ),

@@ -27,7 +27,7 @@ from simbench.world.scenario import read_scenario, recorded_paths, scenario_name
 
 ROOT = Path(__file__).resolve().parent.parent
 VERBS = {
-    "list", "show", "draw", "check", "run", "score", "report", "compare", "inspect", "task", "validate", "demo", "new",
+    "list", "show", "draw", "check", "run", "loop", "score", "report", "compare", "inspect", "task", "validate", "demo", "new",
     "schema", "lock", "doctor",
 }  # fmt: skip
 
@@ -109,6 +109,7 @@ def test_list() -> None:
         "decisions",
         "full",
         "ladders",
+        "loop",
         "portfolio",
         "smoke",
     }

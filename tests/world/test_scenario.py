@@ -624,7 +624,7 @@ def test_what_the_shipped_scenarios_cover() -> None:
 
 
 def test_shipped_suites() -> None:
-    assert set(suite_names()) == {"core", "decisions", "full", "ladders", "portfolio", "smoke"}
+    assert set(suite_names()) == {"core", "decisions", "full", "ladders", "loop", "portfolio", "smoke"}
     smoke, full = read_suite("smoke"), read_suite("full")
     assert [entry.name for entry in smoke.scenarios] == ["smoke-clean", "smoke-chasing", "smoke-s-shaped"]
     # one chain: everything that is static is the same, so one program serves all three
@@ -678,7 +678,7 @@ def test_faults_of_suites(tmp_path: Path, old: str, new: str, fragment: str) -> 
 
 @pytest.mark.parametrize("name", ["smok", "", "nothing like it", "a/b"])
 def test_unknown_suites(name: str) -> None:
-    with pytest.raises(BadInput, match=r"no such suite.*core, decisions, full, ladders, portfolio, smoke"):
+    with pytest.raises(BadInput, match=r"no such suite.*core, decisions, full, ladders, loop, portfolio, smoke"):
         read_suite(name)
 
 

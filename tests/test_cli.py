@@ -27,8 +27,8 @@ from simbench.world.scenario import read_scenario, recorded_paths, scenario_name
 
 ROOT = Path(__file__).resolve().parent.parent
 VERBS = {
-    "list", "show", "draw", "check", "run", "loop", "score", "report", "compare", "inspect", "task", "validate", "demo", "new",
-    "schema", "lock", "doctor",
+    "list", "show", "draw", "check", "run", "loop", "score", "report", "compare", "inspect", "task", "validate", "demo",
+    "new", "schema", "lock", "doctor",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from simbench import ids
 from simbench.blocks import take
 from simbench.briefs import stack
-from simbench.decide.players import Choice, Moment, Player, feasible
+from simbench.decide.players import Choice, Moment, Player, feasible, unknown
 from simbench.decide.sight import QUARTER
 from simbench.errors import BadInput, Damaged
 from simbench.records import Answers, Brief, Failure, Labels, Problem
@@ -93,13 +93,20 @@ class Asked(NamedTuple):
         """
         keys = np.stack([ids.backend_key(self.master, self.root, r, f"loop:{quarter}") for r in replicates])
         replies = list(self.ask(take(brief, rows), keys))
-        failed = np.array([isinstance(reply, Failure) for reply in replies])
+        failed = np.array([not acted_on(reply) for reply in replies])
         if failed.all():
             return None, failed
         first = replies[int(np.argmin(failed))]
         kept = [first if lost else reply for reply, lost in zip(replies, failed, strict=True)]
         only = [Answers(**{field: getattr(reply, field) for field in READ}) for reply in kept]
         return stack(only), failed
+
+
+def acted_on(reply: Answers | Failure) -> bool:
+    """Whether decisions can be made on a reply: draws of contributions and of curves."""
+    if isinstance(reply, Failure) or reply.levels is not None:
+        return False
+    return all(part is not None for part in (reply.contribution, reply.curve, reply.response))
 
 
 def loop(
@@ -235,7 +242,7 @@ def told_to(
 def kept_where(failed: Array, moment: Moment, player: Player) -> Choice:
     """The player's choice; the usual plan, as near as can be, where its model did not answer."""
     usual = np.asarray(moment.problem.status_quo, dtype=float)
-    nothing = Choice(usual, np.full(np.shape(moment.brief.context.spend_scale), np.nan), np.full(len(usual), np.nan))
+    nothing = Choice(usual, unknown(moment), np.full(len(usual), np.nan))
     chosen = nothing if failed.all() else player.decide(moment)
     if not failed.any():
         return chosen

@@ -133,6 +133,18 @@ def test_a_model_that_fails_keeps_the_usual_plan_and_is_counted(scenario):
     np.testing.assert_allclose(lost.decided[0].amounts[0], lost.decided[0].problem.status_quo)
 
 
+def test_a_model_without_curves_is_one_that_fails(scenario):
+    """Who forecasts only, or answers quantiles, is nobody to act on."""
+    for change in ({"response": None}, {"curve": None}, {"levels": np.linspace(0.05, 0.95, 8)}):
+
+        def ask(brief, keys, change=change):
+            return [believes(one(brief, i))._replace(**change) for i in range(len(keys))]
+
+        lives = loop(scenario, players_named(["greedy"]), ask, replicates=1, quarters=1)
+        assert lives.decided[0].failed.all()
+        np.testing.assert_allclose(lives.decided[0].amounts[0], lives.decided[0].problem.status_quo)
+
+
 def test_same_amounts_are_the_same_life(scenario):
     """Two policies that do the same earn the same, to the last bit of noise."""
     twin = PLAYERS["status-quo"]._replace(name="twin")

@@ -133,8 +133,18 @@ def carry(weights: Array, memory: Array, x: Array) -> Array:
     return jax.lax.scan(add, jnp.zeros_like(x), (jnp.arange(lags), jnp.asarray(weights)))[0]
 
 
+def carry_last(weights: Array, memory: Array, x: Array) -> Array:
+    """:func:`carry` with time as the last axis, x [..., G, C, n]: short kernels vectorise over weeks."""
+    lags, weeks = weights.shape[0], x.shape[-1]
+    if lags == 1 or lags > UNROLLED_LAGS:
+        return jnp.moveaxis(carry(weights, memory, jnp.moveaxis(x, -1, -3)), -3, -1)
+    before = jnp.broadcast_to(jnp.moveaxis(memory, -3, -1), (*x.shape[:-1], lags - 1))
+    full = jax.lax.optimization_barrier(jnp.concatenate([before, x], axis=-1))  # stored once, not once a lag
+    return sum(weights[lag][:, None] * full[..., lags - 1 - lag : lags - 1 - lag + weeks] for lag in range(lags))
+
+
 def carry_late(weights: Array, x: Array) -> Array:
-    """:func:`carry` with time as the last axis and nothing before the first week, x [..., G, C, n].
+    """:func:`carry_last` with nothing before the first week.
 
     One product over lags: quick where many weights [L, C] meet one `x`.
     """

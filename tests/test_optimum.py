@@ -117,6 +117,26 @@ def test_ties_between_nearly_as_good_numbers_of_units_are_settled(units, total) 
     assert_allclose(solution.value[0], shared, rtol=1e-9)
 
 
+@pytest.mark.parametrize("total", [1.0, 5.0, 19.0])
+@given(st.integers(0, 1_000), st.floats(-3.0, 3.0), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_an_expected_price_saves_steps_and_changes_no_bound(total, seed, factor, known) -> None:
+    """The dual's least value over prices, by a plain scan: whatever price the search begins at."""
+    generator = np.random.default_rng(seed)
+    media = random_media(generator, (2, 5, 1), 1.5, 4.0)
+    lower, upper, budget = np.zeros((2, 5)), np.full((2, 5), 4.0), np.full((2, 2), total)
+    levels = np.tile(np.linspace(0, 4, 33), (2, 5, 1))
+    amount, worth = points(Table(levels, curves(media)(levels)))
+    plain = relax(amount, worth, lower, upper, budget)
+    found = relax(amount, worth, lower, upper, budget, factor * (plain.price if known else np.ones(2)))
+    assert_allclose(found.bound, plain.bound, rtol=1e-11)
+    prices = np.concatenate([np.linspace(-5, 5, 2001), [plain.price[0], found.price[0]]])
+    dual = (worth[0] - prices[:, None, None] * amount[0]).max(-1).sum(1) + prices * total
+    assert_allclose(dual.min(), plain.bound[0], rtol=1e-9)
+    for one in (plain, found):
+        assert_allclose(one.mixture.sum(1), total, rtol=1e-9)
+
+
 @pytest.mark.parametrize("rows", [None, [[1.0, -1.0, 0.5]]])
 def test_the_bound_of_a_narrow_box_is_close_and_above(rows) -> None:
     generator = np.random.default_rng(47)
@@ -128,12 +148,13 @@ def test_the_bound_of_a_narrow_box_is_close_and_above(rows) -> None:
     inside = optimum.random_feasible(limits, 40, generator)
     cell = np.clip((inside * 100).astype(int), 0, 398)
     row = np.zeros(len(cell), int)
-    found = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell + 2])
+    near = generator.normal(size=len(cell))
+    found = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell + 2], near)
     steep = np.maximum(np.abs(table.cells.steepest), np.abs(table.cells.flattest))[0]
     across = 0.02 * np.maximum(steep[np.arange(3), cell], steep[np.arange(3), cell + 1]).sum(1)
     assert (net(media, inside) <= found.bound + 1e-12).all()
     assert (found.bound <= net(media, inside) + across).all()
-    tiny = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell])  # a single point: the curve itself
+    tiny = relaxer(table, limits, row, levels[0, 0, cell], levels[0, 0, cell], near)  # a single point: the curve itself
     fits = np.isfinite(tiny.bound)
     assert fits.any()
     assert_allclose(tiny.bound[fits], net(media, levels[0, 0, cell][fits]), rtol=1e-9, atol=1e-9)

@@ -17,6 +17,7 @@ from simbench.transforms import (
     autoregressive,
     by_kind,
     carry,
+    carry_last,
     carry_late,
     fourier,
     join,
@@ -91,6 +92,8 @@ def test_carry_over_equals_a_loop_and_stretches_join(lags):
     np.testing.assert_allclose(np.concatenate([first, second]), loop, rtol=1e-13)
     many = in_float64(carry, weights, memory, np.stack([x, 2 * x]))
     np.testing.assert_allclose(many[0], loop, rtol=1e-13)
+    last = in_float64(carry_last, weights, memory, np.moveaxis(np.stack([x, 2 * x]), 1, -1))
+    np.testing.assert_allclose(np.moveaxis(last, -1, 1), many, rtol=1e-13)
     anew, late = in_float64(carry, weights, 0 * memory, x), in_float64(carry_late, weights, np.moveaxis(x, 0, -1))
     np.testing.assert_allclose(np.moveaxis(late, -1, 0), anew, rtol=1e-13)
 

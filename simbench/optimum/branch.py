@@ -23,9 +23,9 @@ from simbench.optimum.relax import Relaxation, Table, hermite, pick, points, pol
 #: A box is cut where this share of its gap comes from mixing; else more levels are asked.
 MIXED = 0.3
 
-#: ``(table, constraints, row [b], low [b, U], high [b, U]) -> Relaxation`` of boxes, each in the world of its row of
-#: table and constraints; bound -inf where nothing is feasible.
-Relaxer = Callable[[Table, Constraints, NDArray, NDArray, NDArray], Relaxation]
+#: ``(table, constraints, row [b], low [b, U], high [b, U], price near [b]) -> Relaxation`` of boxes, each in the world
+#: of its row of table and constraints; bound -inf where nothing is feasible.
+Relaxer = Callable[[Table, Constraints, NDArray, NDArray, NDArray, NDArray], Relaxation]
 #: ``(table [b rows], constraints [b], amounts [b, U]) -> amounts [b, U]``, feasible and locally best.
 Polisher = Callable[[Table, Constraints, NDArray], NDArray]
 
@@ -37,6 +37,7 @@ class Boxes(NamedTuple):
     low: NDArray  #: [b, U]
     high: NDArray  #: [b, U]
     bound: NDArray  #: [b] no amounts in the box are worth more
+    price: NDArray  #: [b] that of the box it was cut from; NaN if none
 
 
 def branch(
@@ -74,7 +75,8 @@ def branch(
         What is known now of each world, and the upper bounds.
     """
     count = len(state.value)
-    worlds, box = np.arange(count), Boxes(np.arange(count), *constraints[:2], np.full(count, np.inf))
+    none = np.full(count, np.inf), np.full(count, np.nan)
+    worlds, box = np.arange(count), Boxes(np.arange(count), *constraints[:2], *none)
     settled = np.full(count, -np.inf)  # the largest bound among boxes that cannot matter any more
     spent, known, bounds = np.zeros(count, int), [state] * count, np.full(count, np.inf)
     while True:
@@ -94,8 +96,8 @@ def branch(
         rank = np.arange(len(box.row)) - np.searchsorted(box.row, every)[box.row]
         top, rest = _rows(box, rank < width), _rows(box, rank >= width)
         spent = spent + np.bincount(top.row)
-        relaxation = relaxer(table, constraints, top.row, top.low, top.high)
-        top = top._replace(bound=np.fmin(top.bound, relaxation.bound))
+        relaxation = relaxer(table, constraints, top.row, top.low, top.high, top.price)
+        top = top._replace(bound=np.fmin(top.bound, relaxation.bound), price=relaxation.price)
         gap = top.bound - state.value[top.row]
         matters = gap > allowed[top.row]
         np.maximum.at(settled, top.row[~matters], top.bound[~matters])
@@ -149,11 +151,13 @@ def _halves(levels: NDArray, box: Boxes, mixed: NDArray, place: NDArray) -> Boxe
     return halves
 
 
-def relax_under_budget(table: Table, constraints: Constraints, row: NDArray, low: NDArray, high: NDArray) -> Relaxation:
+def relax_under_budget(
+    table: Table, constraints: Constraints, row: NDArray, low: NDArray, high: NDArray, price: NDArray
+) -> Relaxation:
     """Bound of boxes where the budget is the only constraint beside the box (a :data:`Relaxer`)."""
     amount, worth = (part[row] for part in points(table))
     budget = constraints.budget[row]
-    found = relax(amount, worth, low, high, budget)
+    found = relax(amount, worth, low, high, budget, price)
     slack = 1e-12 * np.abs(high).sum(1)
     fits = (low.sum(1) <= budget[:, 1] + slack) & (high.sum(1) >= budget[:, 0] - slack)
     return found._replace(bound=np.where(fits, found.bound, -np.inf))

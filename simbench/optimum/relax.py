@@ -20,6 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+#: First step from a guessed price, as a share of it.
+LEAP = 0.02
+
 
 class Cells(NamedTuple):
     """Curves of R worlds and U units at K rising levels; value in money, slopes in money per money."""
@@ -149,7 +152,9 @@ def points(table: Table) -> tuple[NDArray, NDArray]:
     return np.concatenate([table.levels, where], axis=-1), np.concatenate([table.cells.value, height], axis=-1)
 
 
-def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budget: NDArray) -> Relaxation:
+def relax(
+    amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budget: NDArray, near: NDArray | None = None
+) -> Relaxation:
     """The best Lagrangian bound of n boxes.
 
     Parameters
@@ -159,6 +164,8 @@ def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budge
     lower, upper : array [n, U]
         The box; both ends are among the points. Points outside it do not count.
     budget : array [n, 2]
+    near : array [n], optional
+        Where the best price is expected, as that of a larger box: it saves steps and changes no bound. NaN: not known.
 
     Returns
     -------
@@ -166,51 +173,51 @@ def relax(amount: NDArray, worth: NDArray, lower: NDArray, upper: NDArray, budge
     """
     inside = (amount >= lower[..., None]) & (amount <= upper[..., None])
     worth = np.where(inside, worth, -np.inf)
-
-    def best(price: NDArray, amount: NDArray, worth: NDArray) -> tuple[NDArray, NDArray]:
-        index = np.argmax(worth - price[:, None, None] * amount, axis=-1)[..., None]
-        return along(amount, index)[..., 0], along(worth, index)[..., 0]
-
-    price = np.zeros(len(lower))
-    here, here_worth = best(price, amount, worth)
-    total = here.sum(1)
+    index = np.argmax(worth, axis=-1)[..., None]  # at price 0
+    here, here_worth = along(amount, index)[..., 0], along(worth, index)[..., 0]
+    price, bound, total = np.zeros(len(lower)), here_worth.sum(1), here.sum(1)
     target = np.clip(total, budget[:, 0], budget[:, 1])
-    bound = here_worth.sum(1)
     over, under = (total > target)[:, None], (total < target)[:, None]
     # where the budget binds, the bracket's other end is where an endless price leads: a corner of the box
     floor = np.where(amount <= lower[..., None], worth, -np.inf).max(-1)
     ceiling = np.where(amount >= upper[..., None], worth, -np.inf).max(-1)
     low, low_worth = np.where(over, lower, here), np.where(over, floor, here_worth)
     high, high_worth = np.where(under, upper, here), np.where(under, ceiling, here_worth)
-    open_rows = np.flatnonzero((over | under)[:, 0])
-    bound[open_rows] = np.inf
-    held, own = np.arange(len(lower)), (amount, worth)
+    going = (over | under)[:, 0]
+    bound[going] = np.inf
+    row, unit = np.indices(lower.shape).reshape(2, -1)
+    own = amount.reshape(row.size, -1), worth.reshape(row.size, -1)
+    guess = np.full(len(lower), np.nan) if near is None else np.where(over[:, 0] == (near > 0), near, np.nan)
+    leap, side = np.abs(guess) * LEAP, np.zeros(len(lower))
     for _ in range(200):
-        if not open_rows.size:
+        if not going.any():
             break
-        if 2 * open_rows.size <= held.size:  # copying the points of fewer rows pays only now and then
-            held, own = open_rows, (amount[open_rows], worth[open_rows])
-        left, right = low[open_rows].sum(1), high[open_rows].sum(1)
-        left_worth, right_worth = low_worth[open_rows].sum(1), high_worth[open_rows].sum(1)
+        # a unit whose ends have met has the same amount at every price in between
+        free = (low != high)[row, unit] & going[row]
+        if 2 * free.sum() <= row.size:  # copying the points of fewer units pays only now and then
+            row, unit, own = row[free], unit[free], tuple(part[free] for part in own)
+        left, right, left_worth, right_worth = (part.sum(1) for part in (low, high, low_worth, high_worth))
         gap = right - left
-        slope = np.divide(right_worth - left_worth, gap, out=np.zeros_like(gap), where=gap > 0)
-        place = np.searchsorted(held, open_rows)
-        prices = np.zeros(held.size)
-        prices[place] = slope
-        now, now_worth = (part[place] for part in best(prices, *own))
-        middle, middle_worth = now.sum(1), now_worth.sum(1)
-        found = middle_worth + slope * (target[open_rows] - middle)
-        better = found < bound[open_rows]
-        price[open_rows] = np.where(better, slope, price[open_rows])
-        bound[open_rows] = np.where(better, found, bound[open_rows])
-        line = left_worth + slope * (target[open_rows] - left)
-        size = np.abs(left_worth) + np.abs(right_worth) + np.abs(slope) * np.abs(target[open_rows])
-        goes_on = (found - line > 1e-12 * size) & (middle != left) & (middle != right)
-        below = (middle <= target[open_rows]) & goes_on
-        above = (middle > target[open_rows]) & goes_on
-        low[open_rows[below]], low_worth[open_rows[below]] = now[below], now_worth[below]
-        high[open_rows[above]], high_worth[open_rows[above]] = now[above], now_worth[above]
-        open_rows = open_rows[goes_on]
+        tangent = np.divide(right_worth - left_worth, gap, out=np.zeros_like(gap), where=gap > 0)
+        guessed = ~np.isnan(guess)
+        slope = np.where(guessed, guess, tangent)
+        index = np.argmax(own[1] - slope[row, None] * own[0], axis=-1)[:, None]
+        now, now_worth = low.copy(), low_worth.copy()
+        now[row, unit], now_worth[row, unit] = (along(part, index)[:, 0] for part in own)
+        middle = now.sum(1)
+        found = now_worth.sum(1) + slope * (target - middle)
+        better = going & (found < bound)
+        price, bound = np.where(better, slope, price), np.where(better, found, bound)
+        line = left_worth + tangent * (target - left)
+        size = np.abs(left_worth) + np.abs(right_worth) + np.abs(tangent) * np.abs(target)
+        going = going & (found - line > 1e-12 * size) & ((middle != left) & (middle != right) | guessed)
+        below, above = going & (middle <= target), going & (middle > target)
+        # on from a guess in growing steps, until the best price lies between two of them
+        turn = np.where(below, -1.0, 1.0)
+        guess = np.where((side + turn != 0) & ((guess + turn * leap) * guess > 0), guess + turn * leap, np.nan)
+        leap, side = 8.0 * leap, turn
+        low[below], low_worth[below] = now[below], now_worth[below]
+        high[above], high_worth[above] = now[above], now_worth[above]
     gap = (high - low).sum(1)
     share = np.divide(target - low.sum(1), gap, out=np.zeros_like(gap), where=gap > 0).clip(0.0, 1.0)
     return Relaxation(bound, price, low, high, low_worth, high_worth, share)

@@ -32,7 +32,7 @@ def under_rows(constraints: Constraints, unit: float) -> tuple[Relaxer, Polisher
     money = np.abs(constraints.upper).max()
     safe = project(constraints.lower, constraints)
 
-    def relaxer(table: Table, _: Constraints, row: NDArray, low: NDArray, high: NDArray) -> Relaxation:
+    def relaxer(table: Table, _: Constraints, row: NDArray, low: NDArray, high: NDArray, price: NDArray) -> Relaxation:
         amount, worth = points(table)
         boxes = zip(low, high, strict=True)
         found = [_relax(amount[0], worth[0], *box, both, limit / money, money, unit) for box in boxes]

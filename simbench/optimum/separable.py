@@ -91,8 +91,10 @@ def separable(
     bound, method = np.full(len(lower), np.inf), np.full(len(lower), DUAL)
     amounts, worth, worlds = state.amounts.copy(), state.value.copy(), every
     hard: list[tuple[NDArray, State]] = []  # worlds that prices alone do not settle
+    price = np.full(len(lower), np.nan)
     for turn in range(rounds + 1):
-        relaxation = relax(*points(state.table), lower[worlds], upper[worlds], budget[worlds])
+        relaxation = relax(*points(state.table), lower[worlds], upper[worlds], budget[worlds], price[worlds])
+        price[worlds] = relaxation.price
         amounts[worlds], worth[worlds] = state.amounts, state.value
         bound[worlds] = np.fmin(bound[worlds], relaxation.bound)
         left = bound[worlds] - worth[worlds] > allowed[worlds]

@@ -76,13 +76,18 @@ def attainable_of(table: Table, problem: str | None) -> Array:
 
 def regrets(table: Table, metric: str, problem: str | None) -> Losses:
     """Regret of a reading in shares of media spend; missing is the worse of the reference decision and prior-only."""
+    worst = np.broadcast_to(undecided(table, problem), table.asked.shape)
+    return imputed(table, decided(table, metric, problem), worst)
+
+
+def undecided(table: Table, problem: str | None) -> Array:
+    """Regret [N] that a missing decision counts with; NaN where prior-only was not run, or failed."""
     prior, attainable = reference(table, PRIOR), attainable_of(table, problem)
     if prior is None:
-        return imputed(table, decided(table, metric, problem), np.full(table.asked.shape, np.nan))
+        return np.full(table.asked.shape[1], np.nan)
     own = decided(table, "regret", problem).value[prior]
     # a problem that prior-only does not decide: the reference decision alone
-    worst = np.maximum(attainable, np.where(np.isfinite(own) | table.failed[prior], own, attainable))
-    return imputed(table, decided(table, metric, problem), np.broadcast_to(worst, table.asked.shape))
+    return np.maximum(attainable, np.where(np.isfinite(own) | table.failed[prior], own, attainable))
 
 
 def reference(table: Table, name: str) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simbench.score.losses import PRIOR, Losses, attainable_of, decided, imputed, plain, reference, regrets
+from simbench.score.losses import PRIOR, Losses, attainable_of, decided, imputed, plain, reference, regrets, undecided
 from simbench.score.pooling import Resampled, estimates, names, over_scenarios
 from simbench.score.statistics import Estimate
 from simbench.score.tables import Table
@@ -44,19 +44,17 @@ class Outcome(NamedTuple):
 
 def acted_on(table: Table, problem: str | None = None) -> dict[str, Losses]:
     """What outcomes are made of; a missing answer counts as the worse of the reference decision and prior-only."""
-    attainable, prior = attainable_of(table, problem), reference(table, PRIOR)
-    none = np.full(table.asked.shape, np.nan)
-    harmful = lost = none
+    prior, worst = reference(table, PRIOR), undecided(table, problem)
+    lost = np.full(table.asked.shape, np.nan)
+    harmful = np.where(np.isfinite(worst), worst > attainable_of(table, problem), np.nan)
     if prior is not None:
-        worst = np.maximum(attainable, decided(table, "regret", problem).value[prior])
-        harmful = np.broadcast_to(np.where(np.isfinite(worst), worst > attainable, np.nan), none.shape)
-        lost = np.broadcast_to(np.fmin(decided(table, "efficiency gain", problem).value[prior], 0.0), none.shape)
+        lost = np.broadcast_to(np.fmin(decided(table, "efficiency gain", problem).value[prior], 0.0), lost.shape)
     told, common = (decided(table, name, problem).value for name in ("perfect information", "common regret"))
     both = np.isfinite(told) & np.isfinite(common)
     return {
         "regret": regrets(table, "regret", problem),
         **{f"{name} regret": regrets(table, f"{name} regret", problem) for name in READINGS},
-        "harm": imputed(table, decided(table, "harm", problem), harmful),
+        "harm": imputed(table, decided(table, "harm", problem), np.broadcast_to(harmful, lost.shape)),
         "promise gap": plain(decided(table, "promise gap", problem).value),
         "efficiency gain": imputed(table, decided(table, "efficiency gain", problem), lost),
         "perfect": plain(np.where(both, told, np.nan)),

@@ -21,7 +21,7 @@ import numpy as np
 
 from simbench.estimands import by_unit, direction, lever_levels, plan_of
 from simbench.records import Problem
-from simbench.transforms import carry, join, pick
+from simbench.transforms import carry, carry_last, join, pick
 from simbench.world.forms import Form
 from simbench.world.media import Media, late_curve, respond, set_effects, steepest_input
 
@@ -55,7 +55,7 @@ Carried = Callable[[Array, Array], Array]
 
 def stored(carried: Carried, before: Array, x: Array) -> Array:
     """Carry over several x [n, ..., Q, G, c] -> [n, ..., G, c, Q]: a loop, so that no use sums anew."""
-    return jnp.moveaxis(jax.lax.map(lambda one: carried(*one), (before, x)), -3, -1)
+    return jax.lax.map(lambda one: carried(*one), (before, jnp.moveaxis(x, -3, -1)))
 
 
 def set_inputs(
@@ -101,7 +101,7 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
     Net value [U, L] and slope [U, L] at the levels, largest and smallest slope [U, L-1] on each
     cell.
     """
-    span, padding = form.horizon + form.tail, ((0, form.tail), (0, 0), (0, 0))
+    span, padding = form.span, ((0, form.span - form.horizon), (0, 0), (0, 0))
     plain, bought = (tuple(i for i, c in enumerate(form.channels) if c.bought is b) for b in (False, True))
 
     def cells_of(
@@ -118,14 +118,14 @@ def cells_program(form: Form) -> Callable[..., tuple[Array, Array, Array, Array]
         peak = steepest_input([form.channels[c].saturation for c in columns], media)[:, None] * scale
 
         def carried(before: Array, x: Array) -> Array:
-            late = carry(weights, before, x)
-            return jnp.where(first, x, late) if first.any() else late
+            late = carry_last(weights, before, x)
+            return jnp.where(first[:, None], x, late) if first.any() else late
 
         def summed(s: Array) -> Array:  # over weeks, after what settles first has been carried over
             if not first.any():
                 return s.sum(axis=-1)
-            late = carry(weights, jnp.zeros_like(memory), jnp.moveaxis(s, -1, -3))
-            return jnp.where(first, late.sum(axis=-3), s.sum(axis=-1))
+            late = carry_last(weights, jnp.zeros_like(memory), s)
+            return jnp.where(first, late.sum(axis=-1), s.sum(axis=-1))
 
         def response(x: Array) -> tuple[Array, Array]:  # value and slope
             def value(v: Array) -> Array:

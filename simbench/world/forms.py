@@ -106,6 +106,11 @@ class Form(NamedTuple):
         return max(channel.length for channel in self.channels)
 
     @property
+    def span(self) -> int:
+        """Weeks from the origin on in which a plan acts, at most: later weeks of the tail feel no lever."""
+        return self.horizon + min(self.tail, self.lags - 1)
+
+    @property
     def feedback(self) -> bool:
         """The advertiser's rules look at the KPI."""
         return any(channel.reactions for channel in self.channels)

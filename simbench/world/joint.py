@@ -53,7 +53,7 @@ class Hull(NamedTuple):
 
 def laid(form: Form, futures: Futures, problem: Problem, worth: Array) -> Laid:
     """The curves of one world with one future."""
-    media, span, units = futures.media, form.horizon + form.tail, problem.levels.shape[0]
+    media, span, units = futures.media, form.span, problem.levels.shape[0]
     rate = 1.0 if media.rate is None else media.rate[:span, None, :]
     first = np.array([channel.settles_first for channel in form.channels])
     nothing = problem._replace(base=jnp.zeros_like(problem.base))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from simbench.estimands import Effects
-from simbench.transforms import carry, remember
+from simbench.transforms import carry, carry_last, remember
 from simbench.world import demand, spend
 from simbench.world.base import Mechanism, Noise, Observation, Seen, State, World, chain, under
 from simbench.world.forms import Form
@@ -237,13 +237,13 @@ def effects_of(form: Form) -> Any:
         kernels, none = media.weights, jnp.zeros_like(state["media"]["memory"])
 
         def before(x: Array) -> Array:
-            late = jnp.moveaxis(carry(kernels, memory, jnp.moveaxis(x, -1, -3)), -3, -1)
+            late = carry_last(kernels, memory, x)
             return jnp.where(first[:, None], x, late) if first.any() else late
 
         def after(s: Array) -> Array:
             if not first.any():
                 return s
-            return jnp.where(first[:, None], jnp.moveaxis(carry(kernels, none, jnp.moveaxis(s, -1, -3)), -3, -1), s)
+            return jnp.where(first[:, None], carry_last(kernels, none, s), s)
 
         base = state["demand"]["base"][weeks]
         path, rate = (None if x is None else x[weeks].T[None] for x in (media.path, media.rate))

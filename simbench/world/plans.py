@@ -23,19 +23,19 @@ Array = Any
 
 
 def lever_of(form: Form, plan: Array) -> Array:
-    """A plan [Hd, G, C] and the tail in which nothing is spent."""
-    return jnp.concatenate([plan, jnp.zeros((form.tail, *plan.shape[1:]))])
+    """A plan [Hd, G, C] and the weeks of the tail in which it acts still."""
+    return jnp.concatenate([plan, jnp.zeros((form.span - form.horizon, *plan.shape[1:]))])
 
 
 def known_of(form: Form, futures: Futures, lever: Array) -> tuple[Array, Array]:
-    """What set channels bring in any future, and of it what bought ones follow; both [Hd + tail, G, C]."""
-    known = set_effects(form, futures.media, futures.memory, lever, jnp.arange(form.horizon + form.tail))
+    """What set channels bring in any future, and of it what bought ones follow; both [span, G, C]."""
+    known = set_effects(form, futures.media, futures.memory, lever, jnp.arange(form.span))
     return known, stirring(form, futures.media, known)
 
 
 def brought(form: Form, futures: Futures, lever: Array, known: tuple[Array, Array]) -> tuple[Array, Array]:
     """Media-driven KPI [K] and money spent [K], over horizon and tail; `known` from :func:`known_of`."""
-    span, bought = form.horizon + form.tail, [channel.bought for channel in form.channels]
+    span, bought = form.span, [channel.bought for channel in form.channels]
 
     def total(parts: list[Array]) -> Array:  # what no future changes apart from what each does
         return sum(sum(x for x, b in zip(parts, bought, strict=True) if b is kind).sum() for kind in set(bought))

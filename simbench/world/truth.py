@@ -32,7 +32,7 @@ from simbench.world.scenario_checks import COUNTS
 from simbench.world.seen import brief_of, problem_words, weeks_before
 from simbench.world.seen import labels_of as labels_of
 from simbench.world.seen import spec_of as spec_of
-from simbench.world.worth import Book, book_of, fresh_program, optima_of
+from simbench.world.worth import Book, book_of, fresh_program, optima_of, twin_of
 
 Array = Any
 
@@ -257,11 +257,19 @@ def book_in(secret: Secret, brief: Brief) -> Book:
 
 def truth_of(scenario: Scenario, secret: Secret, brief: Brief) -> Truth:
     """Every item of docs/design.md section 4 for a drawn batch."""
-    form = secret.form
+    form, problems = secret.form, brief.questions.problems
     program = history_program(form)
+    twins = [twin_of(problems, i) for i in range(len(problems))]  # they ask for the same curves: once
+    asked = brief.questions._replace(problems=tuple(p for p, twin in zip(problems, twins, strict=True) if twin is None))
     answers, responding, path_held, paid, shapley, all_off, late = in_blocks(
-        lambda *block: program(*block, secret.weeks), (secret.start, brief.panel.lever, brief.questions, brief.context)
+        lambda *block: program(*block, secret.weeks), (secret.start, brief.panel.lever, asked, brief.context)
     )
+    if answers.response:
+        curves = iter(answers.response)
+        response: list[Array] = []
+        for twin in twins:
+            response.append(next(curves) if twin is None else response[twin])
+        answers = answers._replace(response=tuple(response))
     book = book_in(secret, brief)
     answers, errors, optima = optima_of(book, brief, answers, problem_words(scenario, form))
     origin = form.pre + secret.weeks

@@ -136,6 +136,23 @@ def test_a_failure_costs_what_the_headline_says():
     assert found.imputed == 1 and found.promise_gap.n == 19
 
 
+def test_where_prior_only_does_not_decide_a_failure_counts_as_the_reference_decision():
+    frame = run(20)
+    silent = (frame.backend == "prior-only") & (frame.metric != "gain")
+    frame.loc[silent, ["value", "status"]] = np.nan, "not answered"
+    lost = (frame.backend == "good") & (frame.replicate == 4)
+    cell = frame[lost].head(1).assign(estimand="", unit="", metric="", value=np.nan, status="failed", reason="timeout")
+    found, at = outcome(pd.concat([frame[~lost], cell], ignore_index=True), "good"), np.arange(20) == 4
+    for metric, told, kept in (
+        ("regret", found.regret, values(frame, "good", "gain", "clean")[4]),
+        ("harm", found.harm, 0.0),
+        ("efficiency gain", found.efficiency, 0.0),
+    ):
+        own = np.where(at, kept, values(frame, "good", metric, "clean"))
+        assert told.value == pytest.approx(own.mean()), metric
+    assert found.imputed == 1
+
+
 def test_the_table_of_decisions():
     frame = run(20, ("one", "two"), bad="promise gap")
     told = stakes(leaderboard(frame))

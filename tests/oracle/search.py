@@ -140,9 +140,10 @@ def evolved(
 ) -> Found:
     """Differential evolution (SciPy), each newcomer repaired, its best polished by :func:`moved`.
 
-    It starts anew, from other random amounts, until `seconds` have passed (``inf``: once).
+    It starts anew, from other random amounts, until `seconds` of a core are spent (``inf``: once): whatever else the
+    machine does, the search is as long.
     """
-    end, plans, found, turn = time.monotonic() + seconds, 0, None, 0
+    end, plans, found, turn = time.process_time() + seconds, 0, None, 0
     money = max(limits.money, 1e-300)
 
     def loss(scaled: np.ndarray) -> np.ndarray:  # [U, B] of size one
@@ -151,14 +152,14 @@ def evolved(
         plans += len(amounts)
         return -value(amounts)
 
-    while found is None or (np.isfinite(seconds) and time.monotonic() < end):
+    while found is None or (np.isfinite(seconds) and time.process_time() < end):
         generator = np.random.default_rng([seed, turn])
         wide = np.stack([limits.lower, np.maximum(limits.upper, limits.lower + 1e-12 * money)], axis=1) / money
         result = differential_evolution(
             loss, wide, strategy=("best1bin", "rand1bin", "currenttobest1bin")[turn % 3], maxiter=generations,
             init=np.clip(scattered(limits, population, generator) / money, wide[:, 0], wide[:, 1]),
             tol=1e-10, rng=generator, polish=False, vectorized=True, updating="deferred",
-            callback=lambda *_, **__: time.monotonic() > end,
+            callback=lambda *_, **__: time.process_time() > end,
         )  # fmt: skip
         start = repaired(result.x[None] * money, limits)[0]
         polished = moved(value, start, limits)

@@ -64,8 +64,13 @@ def in_other_money(scenario: Scenario, factor: float) -> Scenario:
 
     asked = scenario.questions.model_copy(update={"problems": tuple(map(problem, scenario.questions.problems))})
     tables: dict[str, Any] = {"channels": tuple(channel(each) for each in scenario.channels), "questions": asked}
+    rivals = tuple(
+        each.model_copy(update={"weekly": scaled(each.weekly, factor)}) if each.kind == "spend" else each
+        for each in scenario.demand.competitors
+    )
+    level = scaled(scenario.demand.level, factor if revenue else 1.0)
+    tables["demand"] = scenario.demand.model_copy(update={"level": level, "competitors": rivals})
     if revenue:
-        tables["demand"] = scenario.demand.model_copy(update={"level": scaled(scenario.demand.level, factor)})
         tables["controls"] = tuple(
             each.model_copy(update={"effect": scaled(each.effect, factor)}) for each in scenario.controls
         )

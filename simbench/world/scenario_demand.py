@@ -189,7 +189,7 @@ class Entrant(Table):
 
 
 class CompetitorSpend(Table):
-    """A competitor's money a week around `weekly`, AR(1) in its logarithm; it takes demand by the elasticity `effect`."""
+    """A competitor's money around `weekly`, AR(1) in its logarithm; it takes demand by the elasticity `effect`."""
 
     name: Name
     kind: Literal["spend"]

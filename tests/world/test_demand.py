@@ -200,9 +200,7 @@ def test_a_share_of_voice_moves_around_its_median(tmp_path):
     np.testing.assert_allclose(q, np.exp(-0.9 * (share - 0.4)), rtol=1e-12)
 
 
-SPEND = (
-    '[[demand.competitors]]\nname = "spender"\nkind = "spend"\nweekly = 500.0\nrho = 0.8\nsd = 0.4\neffect = 0.3\n'
-)
+SPEND = '[[demand.competitors]]\nname = "spender"\nkind = "spend"\nweekly = 500.0\nrho = 0.8\nsd = 0.4\neffect = 0.3\n'
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,9 @@ FORMULAS = {
     "stationary-baseline": Formula("trend_n = exp(W_n), a random walk; or a trend with knots", (4,)),
     "known-season": Formula("1 + amplitude s_n; events 1 + lift that move, or that nobody sees", (4,)),
     "exogenous-price": Formula("q_n exp(elasticity d_n) with X_n exp(anticipation k_n)", (4, 5)),
-    "no-competitor": Formula("q_n (1 - depth a_n), or q_n exp(-effect (s_n - share))", (4,)),
+    "no-competitor": Formula(
+        "q_n (1 - depth a_n), q_n exp(-effect (s_n - share)), or q_n (c_n / weekly)^-effect", (4,)
+    ),
     "additive": Formula("mu + strength sqrt(abs(beta_a beta_b)) s_a s_b", (6,)),
     "positive-effect": Formula("beta_c <= 0", (6,)),
     "gaussian-noise": Formula("eta AR(1) or Student-t; sd growing with mu^power", (7,)),

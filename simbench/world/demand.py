@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from simbench.transforms import YEAR, autoregressive, fourier
 from simbench.world.base import Noise, under
-from simbench.world.forms import Form
+from simbench.world.forms import COMPETITOR_LAWS, Form
 
 Array = Any
 
@@ -107,12 +107,21 @@ def entrant(form: Form, noise: Noise, name: str) -> tuple[Array, Array]:
     return inside, 1.0 - number["depth"] * inside
 
 
+def competing_spend(form: Form, noise: Noise, name: str) -> tuple[Array, Array]:
+    """A competitor's money, and what it does to demand; both [P+N]."""
+    number = under(noise.numbers, f"demand.competitors.{name}.")
+    moved = number["sd"] * autoregressive(noise.innovations[f"demand.competitors.{name}"], number["rho"])
+    return number["weekly"] * jnp.exp(moved), jnp.exp(-number["effect"] * moved)
+
+
 #: Kind of a competitor -> (its path, factor of demand), both [P+N].
 COMPETITORS: dict[str, Callable[[Form, Noise, str], tuple[Array, Array]]] = {
     "shocks": attacks,
     "share-of-voice": share_of_voice,
     "entrant": entrant,
+    "spend": competing_spend,
 }
+COMPETITOR_LAWS["spend"] = "normal"
 
 
 def competitors(form: Form, noise: Noise) -> Array:

@@ -188,6 +188,18 @@ class Entrant(Table):
     seen: bool = False  #: analysts get a column of how far it has entered
 
 
+class CompetitorSpend(Table):
+    """A competitor's money around `weekly`, AR(1) in its logarithm; it takes demand by the elasticity `effect`."""
+
+    name: Name
+    kind: Literal["spend"]
+    weekly: Positive
+    rho: Fraction
+    sd: NonNegative
+    effect: Real
+    seen: bool = False  #: analysts get a column of the money
+
+
 class Promotions(Table):
     """One promotion in every `every` weeks; its discount is drawn between `low` and `high`."""
 
@@ -224,7 +236,7 @@ class Demand(Table):
         tuple[Annotated[LevelBreak | SpellBreak, Field(discriminator="kind")], ...], Field(strict=False, max_length=100)
     ] = ()
     competitors: Annotated[
-        tuple[Annotated[CompetitorShocks | ShareOfVoice | Entrant, Field(discriminator="kind")], ...],
+        tuple[Annotated[CompetitorShocks | ShareOfVoice | Entrant | CompetitorSpend, Field(discriminator="kind")], ...],
         Field(strict=False, max_length=100),
     ] = ()
     promotions: Promotions | None = None

@@ -15,6 +15,7 @@ from simbench import ids
 from simbench.backends import registry
 from simbench.backends.base import Backend, python_backend
 from simbench.backends.registry import NATIVE, RULES, backend_named, identity, tagged
+from simbench.briefs import one
 from simbench.decide import contenders
 from simbench.decide.contenders import CONTENDERS, on_a_model, options_of
 from simbench.decide.policies import POLICIES
@@ -22,6 +23,7 @@ from simbench.errors import BadInput
 from simbench.optimum import constraints_of, project
 from simbench.records import Answers, Failure
 from simbench.score.headlines import leaderboard
+from simbench.world.truth import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = [np.array([k, 7], dtype=np.uint32) for k in range(3)]
@@ -163,6 +165,20 @@ def test_rules_and_models_share_a_board(tmp_path):
 
 
 # --- the page
+
+
+def test_a_shipped_world_has_a_competitor_to_match():
+    """The page's number is that of its money; the fixed total stays, the free one follows."""
+    drawn = draw("decisions-total", 6, truth=False)
+    money = drawn.brief.panel.controls[:, :156, 0, drawn.labels.controls.index("rival")]
+    keys = [KEYS[0]] * 6
+    answers = backend_named("competitor-matching[control=2]").answer([one(drawn.brief, r) for r in range(6)], keys)
+    now, before = money[:, -13:].mean(axis=1), money[:, -65:-52].mean(axis=1)
+    totals = np.array([[amounts.sum() for amounts in answer.allocation] for answer in answers])
+    usual = np.stack([problem.status_quo.sum(axis=1) for problem in drawn.brief.questions.problems], axis=1)
+    assert drawn.labels.problems == ("fixed", "free") and np.ptp(now / before) > 0.2
+    np.testing.assert_allclose(totals[:, 0], usual[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(totals[:, 1] / usual[:, 1], np.clip(1.2 * now / before - 0.2, 0, 2), rtol=1e-9)
 
 
 def test_the_example_of_the_page_runs(briefs):

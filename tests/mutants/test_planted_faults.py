@@ -75,6 +75,14 @@ FAULTS = (
         (("world/demand.py", 'number["week"] + 1.0) / number["weeks"]', 'number["week"]) / number["weeks"]'),),
     ),
     Fault(
+        "a competitor whose money brings demand", "tests/world/test_demand.py::test_a_competitors_spend_by_hand",
+        (("world/demand.py", 'jnp.exp(-number["effect"] * moved)', 'jnp.exp(number["effect"] * moved)'),),
+    ),
+    Fault(
+        "a competitor's money seen a week late", "tests/world/test_demand.py::test_a_competitors_money_is_seen_as_it_moves_demand",
+        (("world/demand.py", 'number["weekly"] * jnp.exp(moved)', 'number["weekly"] * jnp.exp(jnp.roll(moved, 1))'),),
+    ),
+    Fault(
         "a walk's future known", "tests/world/test_media.py::test_a_walk_is_expected_to_stay_where_it_is",
         (("world/media.py", "    if not any(form.walks):\n        return media", "    if True:\n        return media"),),
     ),

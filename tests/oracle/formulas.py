@@ -166,7 +166,7 @@ def breaks(draws: Draws, models: Any, t: np.ndarray) -> np.ndarray:
 
 
 def competitor(draws: Draws, model: Any, t: np.ndarray, F: int, future: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """a_n or s_n of a competitor, and what it does to demand, [n] each (section 4)."""
+    """a_n, s_n or c_n of a competitor, and what it does to demand, [n] each (section 4)."""
     at, weeks, path = f"demand.competitors.{model.name}", len(t), np.zeros(len(t))
 
     def number(field: str) -> float:
@@ -182,6 +182,9 @@ def competitor(draws: Draws, model: Any, t: np.ndarray, F: int, future: int | No
             path[n] = started is not None and n - started < number("weeks")
         return path, 1 - number("depth") * path
     e = draws.redrawn(at, draws.generator(at).standard_normal(weeks), F, future)
+    if model.kind == "spend":
+        path = number("weekly") * np.exp(autoregression(e, number("rho"), number("sd")))
+        return path, (path / number("weekly")) ** -number("effect")
     odds = number("share") / (1 - number("share")) * np.exp(autoregression(e, number("rho"), number("sd")))
     path = odds / (1 + odds)
     return path, np.exp(-number("effect") * (path - number("share")))

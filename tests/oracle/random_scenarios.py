@@ -278,7 +278,7 @@ def demand(layout: Layout, structure: int, kinds: Any, number: Numbers, start: d
 
 
 def moves(layout: Layout, structure: int, number: Numbers) -> dict[str, Any]:
-    """Breaks or promotions, and a competitor, seen or hidden."""
+    """Breaks or promotions, and two competitors, seen or hidden."""
     rival = {"name": "rival", "seen": structure % 3 == 2}
     if structure % 2:
         rival |= {
@@ -306,7 +306,11 @@ def moves(layout: Layout, structure: int, number: Numbers) -> dict[str, Any]:
             "factor": number(0.2, 0.9, "positive"), "fade": number(0.0, 4.0),
         },
     ]  # fmt: skip
-    return {"competitors": [rival], "breaks": breaks}
+    spender = {
+        "name": "spender", "kind": "spend", "seen": structure % 3 == 1, "weekly": number(20.0, 200.0, "positive"),
+        "rho": number(0.0, 0.9), "sd": number(0.1, 0.6, "positive"), "effect": number(-0.1, 0.4, "real"),
+    }  # fmt: skip
+    return {"competitors": [rival, spender], "breaks": breaks}
 
 
 def control(k: int, number: Numbers) -> dict[str, Any]:

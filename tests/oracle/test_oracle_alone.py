@@ -333,8 +333,8 @@ EVERYWHERE = (
     "michaelis-menten", "tanh", "power", "log", "carry-over-first", "saturation-first", "linear",
     "piecewise", "random-walk", "random", "fixed", "always-on", "flighted", "pulsed", "seasonal",
     "correlated", "recorded", "demand-chasing", "demand-capturing", "gaussian", "student-t", "ar1",
-    "mean-active", "max", "money", "conversions", "level", "spell", "shocks", "share-of-voice", "entrant", "poisson",
-    "negative-binomial",
+    "mean-active", "max", "money", "conversions", "level", "spell", "shocks", "share-of-voice", "entrant", "spend",
+    "poisson",    "negative-binomial",
     "brand-stock", "segments", "reach-frequency", "decay", "shift", "wear-out",
 )  # fmt: skip
 DISTRIBUTIONS = ("uniform", "log-uniform", "normal", "lognormal", "beta", "gamma", "choice")

@@ -200,6 +200,58 @@ def test_a_share_of_voice_moves_around_its_median(tmp_path):
     np.testing.assert_allclose(q, np.exp(-0.9 * (share - 0.4)), rtol=1e-12)
 
 
+SPEND = '[[demand.competitors]]\nname = "spender"\nkind = "spend"\nweekly = 500.0\nrho = 0.8\nsd = 0.4\neffect = 0.3\n'
+
+
+@pytest.fixture(scope="module")
+def spender(path_of):
+    """The competitor's money, and the factor of demand [P+N] each."""
+    return path_of(lambda form, noise: demand.COMPETITORS["spend"](form, noise, "spender"), SPEND)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(1e-3, 1e7), st.floats(0, 0.95), st.floats(0, 0.8), st.floats(-0.5, 1), st.integers(0, 10**6))
+def test_a_competitors_spend_by_hand(spender, weekly, rho, sd, effect, seed):
+    told = {"weekly": weekly, "rho": rho, "sd": sd, "effect": effect}
+    e = np.random.default_rng(seed).standard_normal(len(T))
+    stream = "demand.competitors.spender"
+    money, factor = spender({f"{stream}.{key}": value for key, value in told.items()}, **{stream: e})
+    moved = [sd * e[0]]
+    for each in e[1:]:
+        moved.append(rho * moved[-1] + sd * np.sqrt(1 - rho**2) * each)
+    np.testing.assert_allclose(money, weekly * np.exp(moved), rtol=1e-10)
+    np.testing.assert_allclose(factor, (money / weekly) ** -effect, rtol=1e-10)
+    if effect > 0:  # it takes demand, most where it spends most
+        assert (np.diff(factor[np.argsort(money)]) <= 0).all() and (factor[money > weekly] <= 1).all()
+
+
+def test_a_competitors_money_is_seen_as_it_moves_demand(tmp_path):
+    drawn = draw(worlds.written(tmp_path, flat(worlds.plain(extra=SPEND + "seen = true\n"))), 300, truth=False)
+    money, ahead = drawn.brief.panel.controls[..., 0, 0], drawn.brief.questions.future.controls[:, :HOLDOUT, 0, 0]
+    assert drawn.labels.controls == ("spender",) and form_of(drawn.scenario).fresh_streams == {}
+    logarithm = np.log(money / 500.0)
+    assert abs(logarithm[:, 0].mean()) < 4 * 0.4 / np.sqrt(300)
+    np.testing.assert_allclose(logarithm[:, ::20].std(), 0.4, rtol=0.1)
+    level = drawn.secret.noise.numbers["demand.level"][:, None]
+    q = drawn.secret.path.base[:, PRE : PRE + WEEKS + HOLDOUT, 0] / level
+    weeks = np.concatenate([money[:, :WEEKS], ahead], axis=1)
+    np.testing.assert_allclose(q, (weeks / 500.0) ** -0.3, rtol=1e-12)
+
+
+def test_a_competitors_hidden_money_is_drawn_anew(tmp_path):
+    """Fresh futures go on from the last week's money, and fall back to what is usual."""
+    drawn = draw(worlds.written(tmp_path, flat(worlds.plain(extra=SPEND, name="unseen-spender"))), 3, truth=False)
+    assert drawn.labels.controls == ()
+    level, start = drawn.secret.noise.numbers["demand.level"], PRE + WEEKS
+    stood = np.log(drawn.secret.path.base[:, start - 1, 0] / level) / -0.3
+    brought = drawn.secret.path.contribution.sum(axis=-1)[:, None, start:, 0]
+    moved = np.log((fresh_futures(drawn, 2000)[..., 0] - brought) / level[:, None, None]) / -0.3
+    fade = 0.8 ** np.arange(1, HOLDOUT + 1)
+    sd = 0.4 * np.sqrt(1 - fade**2)
+    assert np.abs((moved.mean(axis=1) - fade * stood[:, None]) / (sd / np.sqrt(2000))).max() < 4
+    np.testing.assert_allclose(moved.std(axis=1), np.broadcast_to(sd, (3, HOLDOUT)), rtol=0.08)
+
+
 # --- promotions
 
 

@@ -231,6 +231,7 @@ COUNTED = "[kpi]\nunit = 'conversions'\nvalue = 20\n[noise]\n"
         ),
         ("[noise]", f"{RIVAL}kind = 'shocks'\na_year = 2\nweeks = 3\ndepth = {DRAWN}\n[noise]"),
         ("[noise]", f"{RIVAL}kind = 'share-of-voice'\nrho = 0.5\nsd = 1\neffect = {DRAWN}\nseen = true\n[noise]"),
+        ("[noise]", f"{RIVAL}kind = 'spend'\nweekly = 9\nrho = 0.5\nsd = 1\neffect = {DRAWN}\nseen = true\n[noise]"),
         ("[noise]", f"{RIVAL}kind = 'entrant'\nweek = -5\nweeks = 4\ndepth = {DRAWN}\nseen = true\n[noise]"),
         ("[noise]", f"{PROMOTIONS}elasticity = 2\n[noise]"),
         ("[noise]", f"{PROMOTIONS}elasticity = 2\nseen = false\n[noise]"),

@@ -126,6 +126,8 @@ weeks = 60 => weeks = 40
     demand.competitors.rival.depth: 1 is out of range | [0, 1)
 + [[demand.competitors]]\nname = 'rival'\nkind = 'share'\nrho = 0.5
     demand.competitors.rival.kind: 'share' is not known | 'share-of-voice'
++ [[demand.competitors]]\nname = 'rival'\nkind = 'spend'\nweekly = 0\nrho = 0.5\nsd = 1\neffect = 1
+    demand.competitors.rival.weekly: 0 is out of range | (0, inf)
 + [[demand.competitors]]\nname = 'price'\nkind = 'share-of-voice'\nrho = 0.5\nsd = 1\neffect = 1
     demand.competitors.price.name: 'price' is a control too
 + [[controls]]\nname = 'sale'\nsd = 1\neffect = 1

@@ -64,8 +64,13 @@ def in_other_money(scenario: Scenario, factor: float) -> Scenario:
 
     asked = scenario.questions.model_copy(update={"problems": tuple(map(problem, scenario.questions.problems))})
     tables: dict[str, Any] = {"channels": tuple(channel(each) for each in scenario.channels), "questions": asked}
+    rivals = tuple(
+        each.model_copy(update={"weekly": scaled(each.weekly, factor)}) if each.kind == "spend" else each
+        for each in scenario.demand.competitors
+    )
+    level = scaled(scenario.demand.level, factor if revenue else 1.0)
+    tables["demand"] = scenario.demand.model_copy(update={"level": level, "competitors": rivals})
     if revenue:
-        tables["demand"] = scenario.demand.model_copy(update={"level": scaled(scenario.demand.level, factor)})
         tables["controls"] = tuple(
             each.model_copy(update={"effect": scaled(each.effect, factor)}) for each in scenario.controls
         )
@@ -226,6 +231,19 @@ def test_the_budget_doubled_and_conversions_fell_for_four_reasons():
     assert totals["wear-out"].max() < 0.1  # stop
     assert totals["saturation"].max() < 0.5  # cut
     assert totals["demand-fall"].min() > 2 * totals["saturation"].max()  # keep much more
+
+
+def test_what_media_are_worth_does_not_hang_on_a_competitors_money():
+    """Following it is no way to the best total: where it takes nothing, sales differ, and the optimum is the same."""
+    one = drawn_of("decisions-total")
+    (rival,) = one.scenario.demand.competitors
+    harmless = one.scenario.demand.model_copy(update={"competitors": (rival.model_copy(update={"effect": 0.0}),)})
+    alone = draw(changed(one.scenario, demand=harmless), REPLICATES)
+    assert one.labels.controls == ("price", "rival", "black-friday") and one.labels.problems == ("fixed", "free")
+    assert (np.abs(one.secret.path.mean / alone.secret.path.mean - 1).max(axis=(1, 2)) > 0.02).all()
+    close(alone.truth.answers.contribution, one.truth.answers.contribution, "contribution")
+    for problem, mine, theirs in zip(one.labels.problems, alone.truth.optima, one.truth.optima, strict=True):
+        close(mine.value, theirs.value, f"optimum of {problem}", 1e-6)
 
 
 def test_sixty_years_are_of_the_family_of_two():

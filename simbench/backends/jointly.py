@@ -131,7 +131,8 @@ def asked_too(brief: Brief, amounts: Sequence[Array]) -> Array:
 
 def told_apart(answers: Answers, brief: Brief, amounts: tuple[Array, ...]) -> Answers:
     """Answers [D, ...] about :func:`asked_too` as answers to the brief itself, with own amounts and their promises."""
-    value, plans = answers.plan_value, len(brief.questions.plans)
+    value: Any = answers.plan_value
+    plans = len(brief.questions.plans)
     gains = iter((value[:, plans + 1 :: 2] - value[:, plans::2]).T)
     promise = tuple(
         jnp.full_like(value[:, 0], jnp.nan) if problem.form.disjoint else next(gains)

@@ -95,7 +95,7 @@ def national(tmp_path_factory):
     kernel = np.array([[[0.6, 0.3]], [[0.4, 0.7]]]) ** np.arange(5)[:, None]
     usual = brief.context.spend_scale
     model = Model(
-        kernel / kernel.sum(axis=1, keepdims=True), np.array([[500.0, 400.0], [300.0, 700.0]]),
+        kernel / kernel.sum(axis=1, keepdims=True), np.array([[340.0, 130.0], [200.0, 220.0]]),
         np.array([[0.6, 1.0], [1.2, 0.8]]) * usual, np.array([[0.8, 1.0], [1.0, 0.9]]),
     )  # fmt: skip
     return brief, model

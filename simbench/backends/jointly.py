@@ -23,7 +23,7 @@ Array = Any
 #: Draws that a plan is the best mean of, at most, and how many of them are looked at side by side.
 DRAWS, TOGETHER = 64, 16
 #: Steps of a climb; the pull of the middle in each, as a share of the status quo's money: it fades, then stays.
-STEPS, FADING, FIRST, LAST = 36, 30, 1e-1, 1e-6
+STEPS, FADING, FIRST, LAST = 24, 20, 1e-1, 1e-6
 #: Share of the way to a limit that a step takes at most.
 SHORT = 0.99
 #: Half the least width of a limit, as a share of the money, while it is climbed.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from simbench.backends.jointly import asked_too, planned, told_apart
 from simbench.backends.replies import checked
 from simbench.blocks import BLOCK, in_blocks
 from simbench.briefs import one, stack
@@ -180,6 +181,9 @@ def by_shape(briefs: Sequence[Brief]) -> dict[Any, list[int]]:
 def answer_draws(effects: Callable[[Any], Effects], draws: Any, lever: Array, brief: Brief) -> Answers:
     """Answers [D, ...] of a sum of curves, one draw of its parameters at a time.
 
+    Where units of a problem share levers, it decides on them itself: `allocation` and `promise` are answered, NaN for
+    the other problems, which are left to the common allocator.
+
     Parameters
     ----------
     effects : callable
@@ -189,11 +193,14 @@ def answer_draws(effects: Callable[[Any], Effects], draws: Any, lever: Array, br
     lever : array [N, G, C]
     """
     panel, questions, context = brief
+    amounts = planned(effects, draws, lever, brief)
+    asked = questions if amounts is None else questions._replace(plans=asked_too(brief, amounts))
 
     def each(draw: Any) -> Answers:
-        return answer_additive(effects(draw), lever, questions, context, panel.origin)
+        return answer_additive(effects(draw), lever, asked, context, panel.origin)
 
-    return jax.lax.map(each, draws, batch_size=DRAWS_TOGETHER)
+    answers = jax.lax.map(each, draws, batch_size=DRAWS_TOGETHER)
+    return answers if amounts is None else told_apart(answers, brief, amounts)
 
 
 def predict(answers: Answers, noise: Array) -> Answers:

@@ -103,7 +103,7 @@ def credit_by_spend(key: Array, brief: Brief) -> Answers:
     effects = Effects(base, lambda x: x, lambda v: slope * v, lambda s: s, memory=0)
     answers = answer_draws(lambda _: effects, jnp.zeros(1), lever, brief)
     allocation = tuple(problem.status_quo for problem in questions.problems)
-    return answers._replace(allocation=allocation)
+    return answers._replace(allocation=allocation, promise=None)
 
 
 def _ols(order: int, trend: str) -> Backend:

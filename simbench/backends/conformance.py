@@ -223,7 +223,8 @@ def alike(asked: Asked, after: Answers, factors: Mapping[str, float] | None = No
 def by_chance(asked: Asked) -> bool:
     """Whether the first brief is allocated otherwise under another key."""
     (other,) = answered(ask(asked.backend, asked.briefs[:1], asked.keys[1:2]))
-    return not all(map(np.array_equal, asked.replies[0].allocation or (), other.allocation or ()))
+    both = zip(asked.replies[0].allocation or (), other.allocation or (), strict=False)
+    return not all(np.array_equal(one, two, equal_nan=True) for one, two in both)
 
 
 def _usual(draws: Array) -> tuple[Array, Array, Array]:

@@ -14,6 +14,8 @@ Array = Any
 
 #: Answers that must be finite; the others may hold NaN where a quantity is undefined.
 FINITE = frozenset({"contribution", "baseline", "forecast", "plan_value", "response", "allocation", "promise"})
+#: Answers that may be NaN throughout for a problem: it is left to the common allocator.
+LEFT = frozenset({"allocation", "promise"})
 #: Quantile levels that a submission of quantiles has at least.
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
@@ -84,7 +86,7 @@ def checked(brief: Brief, reply: Any) -> Answers | Failure:
                 return Failure("error", f"{name} has shape {array.shape}, not ({', '.join(map(str, axes))})")
             if not free:
                 draws[name] = array.shape[0]
-            if name in FINITE and not np.isfinite(array).all():
+            if name in FINITE and not np.isfinite(array).all() and not left(name, array):
                 nonfinite = nonfinite or f"{name} is not finite"
             arrays.append(array)
         taken[name] = tuple(arrays) if several else arrays[0]
@@ -108,6 +110,11 @@ def checked(brief: Brief, reply: Any) -> Answers | Failure:
     if levels is None and not 1 <= count <= limit:
         return Failure("error", f"{count} draws; at most {limit} are asked for")
     return Failure("nonfinite", nonfinite) if nonfinite else Answers(**taken)
+
+
+def left(name: str, array: Array) -> bool:
+    """Whether an array of one problem says that its contender does not decide there itself."""
+    return name in LEFT and bool(np.isnan(array).all())
 
 
 def numbers(value: Any) -> Array | None:

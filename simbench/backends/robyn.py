@@ -286,7 +286,8 @@ def answers_of(key: Key, data: Data, penalty: Array, points: Array, brief: Brief
 
     answers = answer_draws(effects, models, lever, brief)
     turn = jnp.arange(draws) * len(points) // draws
-    answers = jax.tree.map(lambda x: x[turn], answers)
+    allocation = answers.allocation  # it has no draws axis
+    answers = jax.tree.map(lambda x: x[turn], answers._replace(allocation=None))._replace(allocation=allocation)
     held = brief.questions.future.lever.shape[0]
     noise = jax.random.normal(jax.random.wrap_key_data(key), (draws, held), dtype=data.kpi.dtype)
     noise = kpi_scale * models.noise[turn][:, None] * noise

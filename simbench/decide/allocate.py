@@ -34,14 +34,22 @@ def common(brief: Brief, answers: Answers, i: int) -> Array | None:
 
 
 def own(brief: Brief, answers: Answers, i: int) -> tuple[Array, Array] | None:
-    """The contender's own amounts [R, U] of problem `i`, made feasible, and whether they were moved [R]."""
+    """The contender's own amounts [R, U] of problem `i`, made feasible, and whether they were moved [R].
+
+    NaN, and the reference decision's amounts, where it leaves the problem to the common allocator; None where it does
+    everywhere.
+    """
     if answers.allocation is None:
         return None
     asked = np.asarray(answers.allocation[i], dtype=float)
+    left = np.isnan(asked).all(axis=-1)
+    if left.all():
+        return None
     problem = brief.questions.problems[i]
+    asked = np.where(left[:, None], problem.status_quo, asked)
     amounts = np.asarray(optimum.project(asked, constraints_of(problem)))
     moved = np.abs(amounts - asked).sum(axis=-1) > MOVED * np.maximum(problem.status_quo.sum(axis=-1), 1e-300)
-    return amounts, moved.astype(float)
+    return amounts, np.where(left, np.nan, moved)
 
 
 def promised(brief: Brief, answers: Answers, i: int, amounts: Array) -> Array:
@@ -109,6 +117,8 @@ def decided(brief: Brief, answers: Answers, i: int, value: Value) -> tuple[Any, 
         first = made.pop(0)._replace(projected=mine[1])
         if answers.promise is not None and answers.levels is None:
             first = first._replace(promise=np.asarray(answers.promise[i], dtype=float).mean(axis=-1))
+        decides = ~np.isnan(mine[1])
+        first = Decision(*(np.where(decides.reshape(-1, *[1] * (x.ndim - 1)), x, np.nan) for x in first))
     shared = (made * 3)[:3] if made else [nothing] * 3  # one draw: one decision, three readings
     return first, *shared, nan if read is None else read.perfect
 

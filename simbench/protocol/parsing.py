@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simbench.backends.replies import FINITE, levels_fault
+from simbench.backends.replies import FINITE, left, levels_fault
 from simbench.protocol.asked import EACH_PROBLEM, Asked, axes, field_of, shapes
 from simbench.protocol.files import ACTIVE
 from simbench.protocol.reading import (
@@ -212,7 +212,7 @@ def _fitting(array: Array, name: str, asked: Asked, order: Array | None, faults:
         faults.add(name, f"has shape {array.shape}", f"({told}), the axes {', '.join(words) or 'none'}")
         return None
     wrong = np.isinf(array) if field_of(name) not in FINITE else ~np.isfinite(array)
-    if wrong.any():
+    if wrong.any() and not left(field_of(name), array):
         at = ", ".join(f"{word} {i}" for word, i in zip(words, np.argwhere(wrong)[0], strict=True))
         faults.add(f"{name}[{at}]", "is not finite", "finite numbers")
         return None

@@ -61,6 +61,29 @@ def test_own_allocation_is_projected_and_said_to_be(drawn):
     assert (moved == 0).all()
 
 
+def test_a_problem_may_be_left_to_the_common_allocator(drawn, known):
+    """NaN throughout: in the first problem by one of two worlds, in the others by both."""
+    problems = drawn.brief.questions.problems
+    half = problems[0].status_quo * np.array([[1.0], [np.nan]])
+    left = tuple(half if i == 0 else np.full_like(p.status_quo, np.nan) for i, p in enumerate(problems))
+    promise = tuple(np.where(np.isnan(each[:, :1]), np.nan, 7.0) for each in left)
+
+    def value(i, amounts):
+        assert np.isfinite(amounts).all()
+        return amounts.sum(axis=-1), amounts.sum(axis=-1)
+
+    told = decide(drawn.brief, known._replace(allocation=left, promise=promise), value)
+    plain = decide(drawn.brief, known, value)
+    np.testing.assert_allclose(told.own[0].amounts, half)
+    assert (told.own[0].promise[0], told.own[0].projected[0]) == (7.0, 0.0)
+    for part in told.own[0]:
+        assert np.isnan(part[1]).all()
+    for i in range(len(problems)):
+        assert all(np.isnan(part).all() for part in told.own[i]) or i == 0
+        for mine, theirs in zip(told.common[i], plain.common[i], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
 def test_a_promise_is_read_off_the_answered_curves(drawn, known):
     """On the truth's own curves the promise for the optimum is what the optimum is worth."""
     for i, best in enumerate(drawn.truth.optima):

@@ -99,6 +99,18 @@ FAULTS = (
         (("world/joint.py", "line = jnp.where(up, peak > low, peak < high) & (touch != start)", "line = touch != touch"),),
     ),
     Fault(
+        "a model's own plan takes money for free", "tests/backends/test_jointly.py::test_two_draws_decide_as_a_search_that_shares_nothing[concave]",
+        (("backends/jointly.py", "return slope - cost, bend", "return slope, bend"),),
+    ),
+    Fault(
+        "a model's own plan heeds no row", "tests/backends/test_jointly.py::test_a_plan_keeps_every_limit",
+        (("backends/jointly.py", "jnp.ones((1, units)), problem.groups])", "jnp.ones((1, units)), 0.0 * problem.groups])"),),
+    ),
+    Fault(
+        "a promise against last year's flights", "tests/backends/test_jointly.py::test_two_draws_decide_as_a_search_that_shares_nothing[concave]",
+        (("backends/jointly.py", "value[:, plans + 1 :: 2] - value[:, plans::2]", "value[:, plans + 1 :: 2]"),),
+    ),
+    Fault(
         "noise inside truth", "tests/world/test_truth.py::test_the_mean_is_the_kpi_without_noise",
         (("world/kpi.py", '{"mean": mean, "kpi": kpi}', '{"mean": kpi, "kpi": kpi}'),),
     ),

@@ -89,6 +89,26 @@ def test_arrays_and_budgets_are_read(asked, folder, tmp_path):
     assert (pulses[3:] == 0).all() and (pulses[:3] > 0).all()  # money by channel is spent steadily
 
 
+def test_a_problem_may_be_left_to_the_common_allocator(asked, folder, tmp_path):
+    """No number at all for a problem says so; half of one is a fault."""
+    brief, labels = asked
+    answers = tmp_path / "answers"
+    answers.mkdir()
+    arrays = {}
+    for p, problem in enumerate(brief.questions.problems):
+        left = 1.0 if p == 1 else np.nan
+        arrays |= {f"allocation_{p}": left * problem.status_quo, f"promise_{p}": left * np.ones(3)}
+    np.savez(answers / "one.npz", **arrays)
+    assert validate(folder.parent, answers).faults == []
+    told = read_answer(answers, "one", brief, labels)
+    assert [bool(np.isnan(x).all()) for x in told.allocation] == [p != 1 for p in range(len(told.allocation))]
+    arrays["allocation_1"][0] = np.nan
+    np.savez(answers / "one.npz", **arrays)
+    (fault,) = validate(folder.parent, answers).faults
+    assert "allocation_1[unit 0]: is not finite" in str(fault)
+    assert read_answer(answers, "one", brief, labels).reason == "nonfinite"
+
+
 def test_names_that_tell_nothing_still_tell_units_apart(asked):
     units = neutral_labels(asked[0]).units
     assert units[0][:1] + units[0][3:4] == ("channel-1/weeks 1-13", "channel-1/weeks 14-26")

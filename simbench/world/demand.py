@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from simbench.transforms import YEAR, autoregressive, fourier
 from simbench.world.base import Noise, under
-from simbench.world.forms import COMPETITOR_LAWS, Form
+from simbench.world.forms import Form
 
 Array = Any
 
@@ -121,7 +121,6 @@ COMPETITORS: dict[str, Callable[[Form, Noise, str], tuple[Array, Array]]] = {
     "entrant": entrant,
     "spend": competing_spend,
 }
-COMPETITOR_LAWS["spend"] = "normal"
 
 
 def competitors(form: Form, noise: Noise) -> Array:

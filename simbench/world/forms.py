@@ -25,7 +25,7 @@ QUARTER = 13  #: weeks
 TRUE = ("geo", "demand", "spend", "controls", "channels", "synergies", "kpi", "noise")
 SEEN = ("measure",)
 #: Kind of a competitor -> law of its weekly innovations; kinds that follow a script have none.
-COMPETITOR_LAWS = {"shocks": "uniform", "share-of-voice": "normal"}
+COMPETITOR_LAWS = {"shocks": "uniform", "share-of-voice": "normal", "spend": "normal"}
 
 
 class ChannelForm(NamedTuple):

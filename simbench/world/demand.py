@@ -121,7 +121,7 @@ COMPETITORS: dict[str, Callable[[Form, Noise, str], tuple[Array, Array]]] = {
     "entrant": entrant,
     "spend": competing_spend,
 }
-COMPETITOR_LAWS["spend"] = "normal"
+COMPETITOR_LAWS["spend"] = "normal"  # of its weekly innovations; the other kinds stand in forms.py
 
 
 def competitors(form: Form, noise: Noise) -> Array:

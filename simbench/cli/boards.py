@@ -30,7 +30,7 @@ information / regret: worth of knowing the truth, by the contender's own draws /
 best mean, plug-in, risk-aware, cautious: regret of other ways to act on the same answers"""
 
 
-def print_board(run: Any, *, as_json: bool, decisions: bool = False) -> int:
+def print_board(run: Any, *, as_json: bool, decisions: bool = False, problem: str | None = None) -> int:
     """Print a run's leaderboard and where it is kept, on request its decisions; the exit code it deserves."""
     from simbench.report.tables import classes, notes, records
     from simbench.report.tables import decisions as acted
@@ -42,7 +42,7 @@ def print_board(run: Any, *, as_json: bool, decisions: bool = False) -> int:
     code = verdict(frame)
     if not len(frame):
         return nothing(run, as_json=as_json)
-    found = leaderboard(frame)
+    found = leaderboard(frame, problem)
     if as_json:
         emit({
             "run": str(run.folder), "suite": records(headlines(found)),

@@ -21,6 +21,7 @@ COMPARED = {
 @click.command(
     epilog=example(
         "simbench report latest --decisions",
+        "simbench report latest --decisions --problem free",
         "simbench report latest --format tex --out table.tex",
         "simbench report simbench-runs/smoke --format csv",
     )
@@ -29,10 +30,17 @@ COMPARED = {
 @click.option("--format", "form", type=click.Choice(["md", "csv", "tex", "json"]), help="Print a table for elsewhere.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write instead of printing.")
 @click.option("--decisions", is_flag=True, help="Show on the terminal, too, what acting on the answers came to.")
+@click.option("--problem", metavar="NAME", help="The allocation problem that counts (by default fixed, else the first).")
 @json_option
 @click.pass_context
 def report(
-    context: click.Context, run_: str, form: str | None, out: Path | None, decisions: bool, as_json: bool
+    context: click.Context,
+    run_: str,
+    form: str | None,
+    out: Path | None,
+    decisions: bool,
+    problem: str | None,
+    as_json: bool,
 ) -> None:
     """Tell what a run found: leaderboards with intervals, ranks and failures.
 
@@ -53,13 +61,13 @@ def report(
         if form is None:
             raise BadInput(str(out), "says no format by its name", "--format md, csv, tex or json")
     if form is None:
-        context.exit(print_board(found, as_json=as_json, decisions=decisions))
+        context.exit(print_board(found, as_json=as_json, decisions=decisions, problem=problem))
     if out is not None:
         free(out, force=True)
     frame = scores(found)
     if not len(frame):
         context.exit(nothing(found, as_json=as_json))
-    text = written(leaderboard(frame), form)
+    text = written(leaderboard(frame, problem), form)
     if out is None:
         click.echo(text, nl=False)
         return

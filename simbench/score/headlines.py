@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from simbench.briefs import meant
+from simbench.errors import BadInput
 from simbench.score import statistics as st
 from simbench.score.losses import IMPUTED, NAIVE, ORACLE, PRIOR, Losses, beside, losses_of
 from simbench.score.outcomes import Outcome, acted_on, outcomes
@@ -114,7 +116,13 @@ def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
     Returns
     -------
     Leaderboard
+
+    Raises
+    ------
+    BadInput
+        If no scenario asks this problem.
     """
+    refuse_unknown(frame, problem)
     table = read(frame)
     counts, questions = resampled(table), {**losses_of(table, problem), **beside(table), **acted_on(table, problem)}
     whole = board(table, counts, questions, "", list(range(len(table.scenarios))))
@@ -125,6 +133,14 @@ def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
     unit = "mean weekly KPI" if NAIVE in absent else f"CRPS of {NAIVE}"
     order = [table.backends.index(standing.backend) for standing in whole.standings]
     return Leaderboard(whole, each, absent, unit, intervals, in_and_out(table, counts, questions, order))
+
+
+def refuse_unknown(frame: pd.DataFrame, problem: str | None) -> None:
+    """A problem that no scenario asks is a slip of the pen."""
+    rows = frame[frame["estimand"] == "decision"]
+    known = list(dict.fromkeys(word for key in ("name", "unit") if key in rows for word in rows[key].dropna() if word))
+    if problem is not None and known and problem not in known:
+        raise BadInput("problem", f"{problem!r} is asked in no scenario of this run", meant(problem, known))
 
 
 # --- boards

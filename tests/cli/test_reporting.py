@@ -14,7 +14,7 @@ from cli import calls
 from cli.calls import call, printed, refused, told
 
 import simbench as sb
-from simbench.report.tables import written
+from simbench.report.tables import records, written
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,14 @@ def test_decisions_are_shown_where_they_are_asked_for(kept: calls.Small) -> None
     told = next(line for line in rest.splitlines() if line.startswith("ols")).split()
     assert told[3] == f"{100 * row.tail_regret:.2f}" and told[4] == f"{100 * row.worst_regret:.2f}"
     assert "worth of knowing the truth" in rest
+
+
+def test_another_problem_may_be_the_one_that_counts(kept: calls.Small) -> None:
+    answer = told("report", kept.folder, "--problem", "free")
+    assert answer["decisions"] == records(sb.decisions(kept.folder, problem="free"))
+    assert answer["decisions"] != told("report", kept.folder)["decisions"]
+    message = refused("report", kept.folder, "--problem", "fre")
+    assert "no scenario" in message and "did you mean 'free'" in message
 
 
 @pytest.mark.parametrize("form", ["md", "csv", "tex", "json"])

@@ -30,7 +30,7 @@ COMPARED = {
 @click.option("--format", "form", type=click.Choice(["md", "csv", "tex", "json"]), help="Print a table for elsewhere.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write instead of printing.")
 @click.option("--decisions", is_flag=True, help="Show on the terminal, too, what acting on the answers came to.")
-@click.option("--problem", metavar="NAME", help="The allocation problem that counts (by default fixed, else the first).")
+@click.option("--problem", metavar="NAME", help="The allocation problem that counts; by default fixed, else the first.")
 @json_option
 @click.pass_context
 def report(

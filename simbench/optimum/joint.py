@@ -7,7 +7,9 @@ proven best. The linear program's value is computed anew from its prices: for an
 ``low <= A a <= high``, ``slope a <= sum_u max_box (slope - p A)_u a_u + sum_rows max(p low, p high)``.
 
 **Search.** Newton steps under boxes and linear rows from many starts, each the solution of a quadratic program
-whose curvature is made positive (Nocedal and Wright 2006, chapters 3 and 18).
+whose curvature is made positive (Nocedal and Wright 2006, chapters 3 and 18). Where curves have thresholds no step
+leads across one: there money is moved from one unit to another, all of it or a part, and the climb goes on from the
+best of these exchanges, as long as that gains.
 """
 
 from __future__ import annotations
@@ -28,14 +30,18 @@ from simbench.optimum.starts import BLOCK, apart
 ENOUGH, SHORTER = 1e-4, 0.5 ** np.arange(1.0, 11.0)
 #: What is added to curvatures, as a share of the largest.
 FLAT = 1e-10
+#: Shares of what a unit can give, or another take, that are exchanged; and rounds of it at most.
+EXCHANGED, ROUNDS = (1.0, 0.5, 0.2), 20
+#: Maxima that exchanges begin at, none near another.
+TOPS = 2
 
 
 class Smooth(NamedTuple):
     """A value of one world, in money."""
 
     values: Callable[[NDArray], NDArray]  #: amounts [B, U] -> [B]
-    #: amounts [U] -> value, slope [U], second derivatives [U, U], and the part of these that is negative semidefinite
-    model: Callable[[NDArray], tuple[float, NDArray, NDArray, NDArray]]
+    #: amounts [B, U] -> value [B], slope [B, U], second derivatives [B, U, U], and their negative semidefinite part
+    model: Callable[[NDArray], tuple[NDArray, NDArray, NDArray, NDArray]]
 
 
 class Reached(NamedTuple):
@@ -54,7 +60,7 @@ def joint(
     random: np.random.Generator,
     tolerance: float,
     points: int = BLOCK,
-    best: int = 3,
+    best: int = 6,
 ) -> Solution:
     """Maximise any smooth value of one world under boxes, a budget and linear rows.
 
@@ -70,7 +76,8 @@ def joint(
     tolerance : float
         Gap allowed, in money.
     points, best : int
-        Random points that are looked at, and how many of them are climbed from, where the majorant leaves a gap.
+        Random points that are looked at, and how many starts, and exchanges, are climbed from side by side, where the
+        majorant leaves a gap.
 
     Returns
     -------
@@ -84,14 +91,15 @@ def joint(
     """
     fine = checked(constraints)
     begin = project(starts, repeat(fine, len(starts)))
-    top = climb(majorant, fine, begin[0], tolerance / 10, bounded=True)
+    (top,) = climb(majorant, fine, begin[:1], tolerance / 10, bounded=True)
     found = [top._replace(value=float(value.values(top.amounts[None])[0]))]
     if top.bound - found[0].value > tolerance:
-        scattered = random_feasible(fine, points, random)
-        begin = np.concatenate(
-            [top.amounts[None], begin, scattered[apart(scattered, value.values(scattered), fine, best)]]
-        )
-        found += [climb(value, fine, start, tolerance / 100, bounded=False) for start in begin]
+        scattered = random_feasible(fine, points, random, np.concatenate([top.amounts[None], begin]))
+        some = np.resize(apart(scattered, value.values(scattered), fine, best), best - 1 - len(begin))
+        begin = np.concatenate([top.amounts[None], begin, scattered[some]])
+        found += climb(value, fine, begin, tolerance / 100, bounded=False)
+        tops = apart(np.stack([one.amounts for one in found]), np.array([one.value for one in found]), fine, TOPS)
+        found += [exchanged(value, fine, found[i], tolerance, best) for i in tops]
     amounts, worth, _ = max(found, key=lambda one: one.value)
     if worth - top.bound > tolerance:
         raise BadInput("majorant", f"allows {top.bound:.12g}, but {worth:.12g} is reached", "a value nowhere below")
@@ -100,50 +108,103 @@ def joint(
 
 
 def climb(
-    smooth: Smooth, constraints: Constraints, start: NDArray, allowed: float, *, bounded: bool, rounds: int = 60
-) -> Reached:
-    """A local maximum near `start`, the only one of a concave value; never worse than the start.
+    smooth: Smooth, constraints: Constraints, starts: NDArray, allowed: float, *, bounded: bool, rounds: int = 60
+) -> list[Reached]:
+    """A local maximum near each start, the only one of a concave value; never worse than the start.
+
+    Starts are climbed from side by side, each as if it were alone.
 
     Parameters
     ----------
     constraints : Constraints
         One world, checked.
-    start : array [U]
+    starts : array [B, U]
         Feasible.
     allowed : float
-        Money. The climb ends when the tangent bound is as near as this, or a step promises no more.
+        Money. A climb ends when the tangent bound is as near as this, or a step promises no more.
     bounded : bool
-        Whether a bound is wanted; else it is infinite.
+        Whether bounds are wanted; else they are infinite.
     """
     rows, (lower, upper) = matrix(constraints), (part[0] for part in constraints[:2])
 
-    def gap_at(place: NDArray, slope: NDArray) -> float:
-        return tangent_gap(place, slope, constraints, rows) if bounded else np.inf
+    def gaps_at(places: NDArray, slopes: NDArray) -> NDArray:
+        if not bounded:
+            return np.full(len(places), np.inf)
+        return np.array([tangent_gap(*one, constraints, rows) for one in zip(places, slopes, strict=True)])
 
-    place, (value, slope, *bends) = start, smooth.model(start)
-    gap = gap_at(place, slope)
+    places, going = starts.copy(), np.ones(len(starts), bool)
+    value, slope, *bends = (np.array(part) for part in smooth.model(starts))
+    gap = gaps_at(places, slope)
     bound = value + gap
     for _ in range(rounds):
-        move = newton_step(place, slope, bends, lower, upper, rows)
-        promise = slope @ move
-        if gap <= allowed or not promise > (1e-14 * abs(value) if bounded else allowed):
+        move = np.zeros_like(places)
+        for i in np.flatnonzero(going):
+            move[i] = newton_step(places[i], slope[i], [bend[i] for bend in bends], lower, upper, rows)
+        promise = (slope * move).sum(axis=1)
+        going &= (gap > allowed) & (promise > (1e-14 * np.abs(value) if bounded else allowed))
+        if not going.any():
             break
-        there = np.clip(place + move, lower, upper)
+        there = np.clip(places + np.where(going[:, None], move, 0.0), lower, upper)
         now = smooth.model(there)
-        closer = gap_at(there, now[1])
+        closer = gaps_at(there, now[1])
         # at the very top values are equal up to rounding, and the gap tells more
-        if now[0] - value < ENOUGH * promise and not (closer < 0.5 * gap and promise < 1e-9 * abs(value)):
-            shorter = np.clip(place + SHORTER[:, None] * move, lower, upper)
-            several = smooth.values(shorter)
-            there = shorter[int(np.argmax(several))]
-            if not several.max() > value:
-                break
+        near = (closer < 0.5 * gap) & (promise < 1e-9 * np.abs(value))
+        weak = going & (now[0] - value < ENOUGH * promise) & ~near
+        if weak.any():
+            shorter = np.clip(places[:, None] + SHORTER[:, None] * move[:, None], lower, upper)
+            several = smooth.values(shorter.reshape(-1, places.shape[1])).reshape(len(places), -1)
+            going &= ~weak | (several.max(axis=1) > value)
+            best = shorter[np.arange(len(places)), several.argmax(axis=1)]
+            there = np.where(weak[:, None], best, there)
             now = smooth.model(there)
-            closer = gap_at(there, now[1])
-        place, (value, slope, *bends), gap = there, now, closer
-        bound = min(bound, value + gap)
-    place = project(place[None], constraints)[0]
-    return Reached(place, float(smooth.values(place[None])[0]), float(bound))
+            closer = gaps_at(there, now[1])
+        places[going], gap[going] = there[going], closer[going]
+        for part, new in zip((value, slope, *bends), now, strict=True):
+            part[going] = new[going]
+        bound[going] = np.minimum(bound, value + gap)[going]
+    places = project(places, repeat(constraints, len(places)))
+    return [Reached(*one) for one in zip(places, smooth.values(places).tolist(), bound.tolist(), strict=True)]
+
+
+def exchanged(smooth: Smooth, constraints: Constraints, reached: Reached, tolerance: float, best: int) -> Reached:
+    """A maximum that no exchange of money between two units, climbed from, makes better by more than the tolerance.
+
+    Parameters
+    ----------
+    constraints : Constraints
+        One world, checked.
+    reached : Reached
+        Where to begin.
+    tolerance : float
+        Money.
+    best : int
+        Exchanges of a round that are climbed from.
+    """
+    for _ in range(ROUNDS):
+        plans = exchanges(reached.amounts, constraints)
+        chosen = np.resize(apart(plans, smooth.values(plans), constraints, best), best)  # as many as ever: one program
+        ends = climb(smooth, constraints, plans[chosen], tolerance / 100, bounded=False)
+        better = max(ends, key=lambda one: one.value)
+        if better.value <= reached.value + tolerance:
+            return reached
+        reached = better
+    return reached
+
+
+def exchanges(amounts: NDArray, constraints: Constraints) -> NDArray[np.float64]:
+    """Feasible amounts [B, U]: money from one unit to another, or from and to nobody where the total may change."""
+    units = len(amounts)
+    rows, low, high = matrix(constraints)
+    rows = np.concatenate([np.eye(units), rows])
+    low, high = (np.concatenate(ends) for ends in ((constraints.lower[0], low), (constraints.upper[0], high)))
+    both = np.concatenate([np.eye(units), np.zeros((1, units))])
+    way = (both[None] - both[:, None]).reshape(-1, units)  # from each to each
+    speed, place = way @ rows.T, rows @ amounts
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.where(speed > 0, (high - place) / speed, np.where(speed < 0, (low - place) / speed, np.inf))
+    far = np.where(way.any(axis=1), np.maximum(ends.min(axis=1), 0.0), 0.0)
+    plans = amounts + (np.array(EXCHANGED)[:, None, None] * far[:, None] * way).reshape(-1, units)
+    return np.clip(plans, *(part[0] for part in constraints[:2]))
 
 
 def newton_step(

@@ -9,11 +9,13 @@ from simbench.errors import BadInput
 from simbench.optimum.feasible import SLACK, Constraints, checked, infeasible, matrix, meet
 
 
-def random_feasible(constraints: Constraints, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
+def random_feasible(
+    constraints: Constraints, count: int, generator: np.random.Generator, known: NDArray | None = None
+) -> NDArray[np.float64]:
     """Random feasible amounts of one world, spread from even splits to near-corners (not uniform).
 
     Boxes and budget: a uniform total, shared out by Gamma(1/2) weights. With rows: hit-and-run
-    chains, one a point, started from random mixtures of corners.
+    chains, one a point, started from random mixtures of corners, or of points known to be feasible.
 
     Parameters
     ----------
@@ -21,6 +23,8 @@ def random_feasible(constraints: Constraints, count: int, generator: np.random.G
         One world (R = 1), feasible.
     count : int
     generator : numpy.random.Generator
+    known : array [n, U], optional
+        Feasible amounts: corners cost 2 U linear programs.
 
     Returns
     -------
@@ -39,10 +43,11 @@ def random_feasible(constraints: Constraints, count: int, generator: np.random.G
     total = points @ rows.T
     if ((total >= low) & (total <= high)).all():
         return points
-    return _walk(fine, count, generator)
+    return _walk(fine, count, generator, corners_of(fine, generator) if known is None else known)
 
 
-def _walk(constraints: Constraints, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
+def corners_of(constraints: Constraints, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Some corners [2 U + 2, U] of one world's feasible set."""
     from scipy.optimize import linprog
 
     reason = infeasible(constraints)
@@ -55,11 +60,17 @@ def _walk(constraints: Constraints, count: int, generator: np.random.Generator) 
     keep = np.isfinite(limits)
     both = np.concatenate([rows, -rows])[keep]
     box = np.stack([lower, upper], axis=1) / money
-    corners = np.array([
+    return money * np.array([
         linprog(generator.standard_normal(units), both, limits[keep], bounds=box, method="highs").x
         for _ in range(2 * units + 2)
     ])  # fmt: skip
-    points = generator.dirichlet(np.full(len(corners), 0.3), count) @ corners * money
+
+
+def _walk(constraints: Constraints, count: int, generator: np.random.Generator, known: NDArray) -> NDArray[np.float64]:
+    lower, upper = constraints.lower[0], constraints.upper[0]
+    rows, low, high = matrix(constraints)
+    units, money = len(lower), max(np.abs(upper).max(), np.finfo(float).tiny)
+    points = generator.dirichlet(np.full(len(known), 0.3), count) @ known
     rows = np.concatenate([np.eye(units), rows])
     low, high = np.concatenate([lower, low]), np.concatenate([upper, high])
     fixed = rows[high - low <= SLACK * money]

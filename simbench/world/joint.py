@@ -146,9 +146,9 @@ def values_program(form: Form) -> Callable[[Laid, Hull | None, Array], Array]:
 
 @lru_cache(maxsize=64)
 def model_program(form: Form) -> Callable[[Laid, Hull | None, Array], tuple[Array, ...]]:
-    """Compiled: (curves, hulls or None, amounts [U]) -> the model of `optimum.Smooth`."""
+    """Compiled: (curves, hulls or None, amounts [B, U]) -> the model of `optimum.Smooth`."""
 
-    def run(own: Laid, hull: Hull | None, amounts: Array) -> tuple[Array, ...]:
+    def one(own: Laid, hull: Hull | None, amounts: Array) -> tuple[Array, ...]:
         value, slope, bend = (own.size * x for x in parts_of(form, own, amounts, hull))
         push = own.push.reshape(len(amounts), -1)
 
@@ -158,7 +158,7 @@ def model_program(form: Form) -> Callable[[Laid, Hull | None, Array], tuple[Arra
         worth = value.sum() - amounts @ own.cost
         return worth, push @ slope.reshape(-1) - own.cost, across(bend), across(jnp.minimum(bend, 0.0))
 
-    return jax.jit(run)
+    return jax.jit(jax.vmap(one, in_axes=(None, None, 0)))
 
 
 def joint_optimum(

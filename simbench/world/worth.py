@@ -275,7 +275,7 @@ def optimum_of(
 ) -> Optimum:
     """The certified optimum of one problem in every world of a batch; `of` as :func:`evaluator`."""
     constraints, count = constraints_of(problem), len(book.worth)
-    refuse_infeasible(constraints, name)
+    refuse_infeasible(constraints, name, problem.status_quo)
     if not problem.form.disjoint:
         return optimum_of_joint(book, problem, constraints)
     relaxed = optimum.separable(of(np.arange(count)), constraints, tolerance=TOLERANCE / 10, select=of)
@@ -351,9 +351,10 @@ def best_found(
     return amounts
 
 
-def refuse_infeasible(constraints: optimum.Constraints, name: Words) -> None:
+def refuse_infeasible(constraints: optimum.Constraints, name: Words, status_quo: Array) -> None:
     """A problem without a feasible plan is refused with the constraint that cannot be met."""
-    for i in range(constraints.lower.shape[0]):
+    # where the status quo [R, U] can be done there is a plan
+    for i in np.flatnonzero(~optimum.feasible.holds(status_quo, constraints)):
         fault = optimum.infeasible(optimum.take(constraints, [i]), name.units, name.rows)
         if fault:
             raise BadInput(f"questions.problems.{name.problem}", fault, "bounds that leave a feasible plan")

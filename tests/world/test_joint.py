@@ -97,8 +97,8 @@ def test_hulls_are_concave_and_nowhere_below(mixed, p):
         points = np.concatenate([many, inside, limits.lower, limits.upper])
         below, above = (in_float64(values_program(form), own, bound, points) for bound in (None, hull))
         assert (above >= below - 1e-9 * money).all() and (above > below + 1e-3 * money).any()
-        for point in inside[:4]:
-            worth, slope, *_ = in_float64(model_program(form), own, hull, point)
+        worths, slopes, *_ = in_float64(model_program(form), own, hull, inside[:4])
+        for point, worth, slope in zip(inside[:4], worths, slopes, strict=True):
             assert (above <= worth + (points - point) @ slope + 1e-9 * money).all()
             step = 1e-5 * money * np.eye(len(point))
             after, before = (in_float64(values_program(form), own, hull, point + way * step) for way in (1, -1))
@@ -194,4 +194,5 @@ def test_a_problem_without_a_feasible_plan_names_the_constraint(folder, keys, wo
     drawn = draw(worlds.written(folder, text), 1, truth=False)
     names = problem_words(drawn.scenario, drawn.secret.form)
     with pytest.raises(BadInput, match=f"questions.problems.tight: {words}"):
-        refuse_infeasible(constraints_of(drawn.brief.questions.problems[0]), names[0])
+        problem = drawn.brief.questions.problems[0]
+        refuse_infeasible(constraints_of(problem), names[0], problem.status_quo)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from simbench.briefs import meant
 from simbench.errors import BadInput
 from simbench.score import statistics as st
 from simbench.score.losses import IMPUTED, NAIVE, ORACLE, PRIOR, Losses, beside, losses_of
@@ -140,7 +139,7 @@ def refuse_unknown(frame: pd.DataFrame, problem: str | None) -> None:
     rows = frame[frame["estimand"] == "decision"]
     known = list(dict.fromkeys(word for key in ("name", "unit") if key in rows for word in rows[key].dropna() if word))
     if problem is not None and known and problem not in known:
-        raise BadInput("problem", f"{problem!r} is asked in no scenario of this run", meant(problem, known))
+        raise BadInput("problem", f"{problem!r} is asked in no scenario of this run", f"one of {', '.join(known)}")
 
 
 # --- boards

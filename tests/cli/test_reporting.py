@@ -53,7 +53,7 @@ def test_another_problem_may_be_the_one_that_counts(kept: calls.Small) -> None:
     assert answer["decisions"] == records(sb.decisions(kept.folder, problem="free"))
     assert answer["decisions"] != told("report", kept.folder)["decisions"]
     message = refused("report", kept.folder, "--problem", "fre")
-    assert "no scenario" in message and "did you mean 'free'" in message
+    assert "'fre' is asked in no scenario" in message and "one of fixed, free" in message
 
 
 @pytest.mark.parametrize("form", ["md", "csv", "tex", "json"])

@@ -95,7 +95,7 @@ def joint(
     found = [top._replace(value=float(value.values(top.amounts[None])[0]))]
     if top.bound - found[0].value > tolerance:
         scattered = random_feasible(fine, points, random, np.concatenate([top.amounts[None], begin]))
-        some = np.resize(apart(scattered, value.values(scattered), fine, best), best - 1 - len(begin))
+        some = np.resize(apart(scattered, value.values(scattered), fine, best), max(0, best - 1 - len(begin)))
         begin = np.concatenate([top.amounts[None], begin, scattered[some]])
         found += climb(value, fine, begin, tolerance / 100, bounded=False)
         tops = apart(np.stack([one.amounts for one in found]), np.array([one.value for one in found]), fine, TOPS)

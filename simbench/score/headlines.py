@@ -136,9 +136,11 @@ def leaderboard(frame: pd.DataFrame, problem: str | None = None) -> Leaderboard:
 
 def refuse_unknown(frame: pd.DataFrame, problem: str | None) -> None:
     """A problem that no scenario asks is a slip of the pen."""
+    if problem is None:
+        return
     rows = frame[frame["estimand"] == "decision"]
     known = list(dict.fromkeys(word for key in ("name", "unit") if key in rows for word in rows[key].dropna() if word))
-    if problem is not None and known and problem not in known:
+    if known and problem not in known:
         raise BadInput("problem", f"{problem!r} is asked in no scenario of this run", f"one of {', '.join(known)}")
 
 

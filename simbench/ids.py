@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -57,15 +58,27 @@ def stream_bytes(master: bytes, family: str, replicate: int, stream: str) -> byt
 
     HMAC-SHA256 (RFC 2104) of the canonical JSON ``[family, replicate, stream]``.
     """
-    inner, outer = (context.copy() for context in _hmac_contexts(master))
-    inner.update(b"[%b,%d,%b]" % (_text(family), replicate, _text(stream)))
-    outer.update(inner.digest())
-    return bytes(outer.digest())
+    return streams(master, family, (replicate,), stream)[0]
 
 
-def uniform(key: bytes) -> float:
-    """One uniform number in (0, 1) from a stream's bytes."""
-    return ((int.from_bytes(key[:8], "little") >> 12) + 0.5) * 2.0**-52
+def streams(master: bytes, family: str, replicates: Iterable[int], stream: str) -> list[bytes]:
+    """:func:`stream_bytes` of several replicates; what they share is hashed once."""
+    inner, outer = _hmac_contexts(master)
+    inner = inner.copy()
+    inner.update(b"[%b," % _text(family))
+    last, keys = _text(stream), []
+    for replicate in replicates:
+        inside, outside = inner.copy(), outer.copy()
+        inside.update(b"%d,%b]" % (replicate, last))
+        outside.update(inside.digest())
+        keys.append(outside.digest())
+    return keys
+
+
+def uniform(keys: Sequence[bytes]) -> np.ndarray:
+    """One uniform number in (0, 1) from each stream's bytes: float64 [n]."""
+    first = np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, 4)[:, 0]
+    return ((first >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def generator(key: bytes) -> np.random.Generator:

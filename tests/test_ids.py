@@ -32,9 +32,20 @@ def test_reused_generator_draws_like_a_new_one(first, second, count):
     assert one.integers(0, 7, dtype=np.uint32) == other.integers(0, 7, dtype=np.uint32)
 
 
-def test_uniform_is_inside_the_unit_interval():
-    assert 0 < ids.uniform(b"\0" * 32) < 1e-15
-    assert 1 - 1e-15 < ids.uniform(b"\xff" * 32) < 1
+@given(st.binary(max_size=100), TEXT, st.lists(st.integers(0, 2**40), max_size=5), TEXT)
+def test_streams_of_several_replicates_are_those_of_each(master, family, replicates, stream):
+    each = [hmac.digest(master, ids.canonical([family, one, stream]), "sha256") for one in replicates]
+    assert ids.streams(master, family, replicates, stream) == each
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=5))
+def test_uniform_numbers_are_the_first_52_bits_of_each_stream(keys):
+    assert ids.uniform(keys).tolist() == [((int.from_bytes(key[:8], "little") >> 12) + 0.5) / 2**52 for key in keys]
+
+
+def test_uniform_numbers_are_inside_the_unit_interval():
+    low, high = ids.uniform([b"\0" * 32, b"\xff" * 32])
+    assert 0 < low < 1e-15 and 1 - 1e-15 < high < 1
 
 
 def test_streams_differ_by_every_part_of_their_name():

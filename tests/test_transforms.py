@@ -22,6 +22,7 @@ from simbench.transforms import (
     fourier,
     join,
     kernel,
+    logarithm,
     pick,
     remember,
     saturate,
@@ -37,6 +38,34 @@ NUMBERS = {
     "brand-stock": {"retention": 0.3, "slow_share": 0.4, "slow_half_life": 20.0},
     "none": {},
 }
+
+
+NORMAL = st.floats(2.0**-1022, allow_infinity=False, allow_nan=False)
+
+
+@given(st.lists(NORMAL | st.floats(0.5, 2.0) | NORMAL.map(lambda x: 1.0 + 1e-12 * np.log(x)), min_size=1, max_size=50))
+def test_logarithm_is_within_one_unit_in_the_last_place(x):
+    with np.errstate(all="ignore"):
+        exact = np.log(np.array(x, dtype=np.longdouble))
+    assert np.finfo(np.longdouble).nmant > 60, "needs a float longer than the one it checks"
+    off = np.abs(in_float64(jax.jit(logarithm), np.array(x)) - exact)
+    assert (off <= np.spacing(np.abs(exact).astype(np.float64))).all()
+
+
+def test_logarithm_at_the_ends():
+    x = np.array([0.0, -0.0, -1.0, -np.inf, np.inf, np.nan, 1.0])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(in_float64(jax.jit(logarithm), x), np.log(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logarithm_has_the_slope_and_curvature_of_a_logarithm(dtype):
+    with jax.enable_x64(True):
+        x = np.array([1e-9, 0.3, 1.0, 7.0, 1e12], dtype)
+        slope, bend = (np.asarray(jax.vmap(f)(x)) for f in (jax.grad(logarithm), jax.grad(jax.grad(logarithm))))
+        assert slope.dtype == bend.dtype == logarithm(x).dtype == dtype
+    np.testing.assert_allclose(slope, 1.0 / x, rtol=1e-6 if dtype == np.float32 else 1e-15)
+    np.testing.assert_allclose(bend, -1.0 / x**2, rtol=1e-6 if dtype == np.float32 else 1e-15)
 
 
 def test_every_kernel_is_covered():

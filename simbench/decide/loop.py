@@ -203,7 +203,7 @@ def quarter_of(
     failed, choices = np.stack([lost for _, lost in told]), []
     for player, own, (answers, lost) in zip(players, rows, told, strict=True):
         name = f"loop:{player.name}:{lanes.quarter}"
-        streams = tuple(ids.stream_bytes(lanes.master, root, r, name) for r in numbers)
+        streams = tuple(ids.streams(lanes.master, root, numbers, name))
         moment = Moment(
             take(brief, own), take(problem, own), answers, streams, reserve[own], lanes.quarter, mix[own], best[own]
         )

@@ -266,8 +266,8 @@ def numbers_of(
     for part in parts:
         for path, number in leaves(getattr(scenario, part), part):
             if hasattr(number, "dist"):
-                u = [ids.uniform(ids.stream_bytes(master, root, r, f"parameter:{path}")) for r in replicates]
-                drawn[path] = np.asarray(quantile(number, np.array(u)), dtype=np.float64)
+                u = ids.uniform(ids.streams(master, root, replicates, f"parameter:{path}"))
+                drawn[path] = np.asarray(quantile(number, u), dtype=np.float64)
             else:
                 drawn[path] = np.full(len(replicates), float(number))
     return drawn
@@ -323,8 +323,8 @@ def innovations_of(
     for stream, (law, shape) in streams_of(form).items():
         block = np.empty((len(replicates), *shape))
         phases = np.empty(len(replicates))
-        for i, replicate in enumerate(replicates):
-            generator = ids.generator(ids.stream_bytes(master, root, replicate, stream))
+        for i, key in enumerate(ids.streams(master, root, replicates, stream)):
+            generator = ids.generator(key)
             if stream.startswith("spend."):
                 phases[i] = generator.random()
             block[i] = drawn_from(generator, law, shape, None if df is None else df[i])

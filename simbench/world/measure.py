@@ -237,5 +237,5 @@ def drawn(kind: Kind, stream: str, form: Form, root: str, replicates: Sequence[i
         return None
     sizes = {"T": form.weeks, "G": form.geos, "C": len(form.channels), "2": 2}
     shape = tuple(sizes[axis] for axis in kind.axes)
-    keys = (ids.stream_bytes(master, root, replicate, stream) for replicate in replicates)
+    keys = ids.streams(master, root, replicates, stream)
     return np.stack([getattr(ids.generator(key), kind.law)(size=shape) for key in keys])

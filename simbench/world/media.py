@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simbench.transforms import YEAR, by_kind, carry, kernel, pick, saturate, steepest_at
+from simbench.transforms import YEAR, by_kind, carry, kernel, logarithm, pick, saturate, steepest_at
 from simbench.world import demand
 from simbench.world.base import Noise, under
 from simbench.world.forms import ChannelForm, Form
@@ -267,8 +267,8 @@ def by_channel(
             followed = [f for f in form.channels[c].follows if stirred is None or form.channels[f].bought]
             first = jnp.zeros_like(organic) if stirred is None else stirred[..., c]
             brought = sum((contribution[f] for f in followed), first)
-            # a power as its logarithm: it vectorises, and its slope takes no second power
-            more = jnp.exp(media.halo[c] * jnp.log(1.0 + brought / organic))
+            # a power by its logarithm: it vectorises, and its slope takes no second power
+            more = jnp.exp(media.halo[c] * logarithm(1.0 + brought / organic))
             wanted[c] = consecutive(media.wish[..., c], weeks) * more
             if frozen is not None:
                 wanted[c] = jnp.where(frozen[0], frozen[1][..., c], wanted[c])

@@ -166,7 +166,7 @@ def draw(
     )
     refuse_impossible(scenario, numbers, path)
     now = at(start, memory)
-    keys = tuple(ids.stream_bytes(master, family(scenario), r, "search") for r in numbers)
+    keys = tuple(ids.streams(master, family(scenario), numbers, "search"))
     secret = Secret(form, noise, keys, start, now, path, controls)
     clean = brief_of(scenario, form, noise, now, path, controls)
     told = truth_of(scenario, secret, clean) if truth else None  # dirt is no part of it

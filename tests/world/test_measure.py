@@ -395,7 +395,7 @@ def test_numbers_go_by_the_name_of_their_step(tmp_path):
     one, other = (
         draw(source, [4], truth=False).brief.panel for source in (read_scenario(write(tmp_path, SMALL)), scenario)
     )
-    u = ids.uniform(ids.stream_bytes(ids.OPEN_MASTER, "small", 4, "parameter:measure.agency.share"))
+    (u,) = ids.uniform(ids.streams(ids.OPEN_MASTER, "small", [4], "parameter:measure.agency.share"))
     np.testing.assert_allclose(other.spend, (1.1 + 0.2 * u) * one.spend, rtol=1e-12)
 
 

@@ -265,37 +265,52 @@ def least_move(
 ) -> NDArray[np.float64]:
     """Amounts [U] of one world that minimise ``sum (a - centre)^2 / weight`` in a box under linear rows.
 
+    Amounts of weight 0 stay. Something feasible must exist; rounding is forgiven, so it may be a single point.
+    """
+    start = np.where(weight > 0, centre, np.clip(centre, lower, upper))
+    sums, low, high = with_boxes(lower, upper, rows)
+    rounding = 1e-14 * np.abs(sums) @ np.maximum(np.abs(lower), np.abs(upper))
+    return np.clip(least_distance(start, np.sqrt(weight), (sums, low - rounding, high + rounding)), lower, upper)
+
+
+def with_boxes(
+    lower: NDArray, upper: NDArray, rows: tuple[NDArray, NDArray, NDArray]
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Rows ``low <= A a <= high`` of one world, the box's own before the others."""
+    sums, low, high = rows
+    return np.concatenate([np.eye(len(lower)), sums]), np.concatenate([lower, low]), np.concatenate([upper, high])
+
+
+def least_distance(
+    start: NDArray, size: NDArray, rows: tuple[NDArray, NDArray, NDArray], times: int = 3
+) -> NDArray[np.float64]:
+    """The point [U] within ``low <= A a <= high`` that is nearest to the start, distances measured in `size`.
+
     The least-distance problem by non-negative least squares (Lawson and Hanson 1974, chapter 23), an
-    active-set method; repeated from its own result, which squares what rounding is left. Amounts of
-    weight 0 stay. Something feasible must exist; rounding is forgiven, so it may be a single point.
+    active-set method; done several times from its own result, which squares what rounding is left.
     """
     from scipy.optimize import nnls
 
     sums, low, high = rows
-    size = np.sqrt(weight)
-    sums = np.concatenate([np.eye(len(centre)), sums])
-    low, high = np.concatenate([lower, low]), np.concatenate([upper, high])
-    both = np.concatenate([sums, -sums])
-    amounts = np.where(weight > 0, centre, np.clip(centre, lower, upper))
-    rounding = 1e-14 * np.abs(both) @ np.maximum(np.abs(lower), np.abs(upper))
-    for _ in range(3):
-        limit = np.concatenate([low, -high]) - both @ amounts - rounding  # both @ move must reach it
-        scaled = both * size
-        length = np.linalg.norm(scaled, axis=1)
-        keep = np.isfinite(limit) & (length > 0)
-        scaled, limit = scaled[keep] / length[keep, None], limit[keep] / length[keep]
+    both, goals = np.concatenate([sums, -sums]), np.concatenate([low, -high])  # both @ amounts must reach its goal
+    length = np.sqrt((both * size) ** 2 @ np.ones_like(size))
+    keep = np.isfinite(goals) & (length > 0)
+    both, goals = both[keep] / length[keep, None], goals[keep] / length[keep]
+    system, goal = np.empty((len(start) + 1, len(goals))), np.zeros(len(start) + 1)
+    system[:-1], goal[-1] = (both * size).T, 1.0
+    amounts, unit = start, np.where(size > 0, size, 1.0)
+    for _ in range(times):
+        limit = goals - both @ amounts
         distance = limit.max(initial=0.0)  # the answer lies at least this far: it makes a well scaled problem
-        if not limit.size or distance <= 1e-15 * np.abs(amounts / np.where(size > 0, size, 1.0)).max(initial=0.0):
+        if distance <= 1e-15 * np.abs(amounts / unit).max(initial=0.0):
             break
-        system = np.concatenate([scaled.T, limit[None] / distance])
-        goal = np.zeros(len(centre) + 1)
-        goal[-1] = 1.0
+        system[-1] = limit / distance
         force, _ = nnls(system, goal, maxiter=100 * len(limit))
         rest = system @ force - goal
         if rest[-1] > -1e-20:
             break  # no feasible amounts by more than rounding
         amounts = amounts - size * distance * rest[:-1] / rest[-1]
-    return np.clip(amounts, lower, upper)
+    return amounts
 
 
 def infeasible(constraints: Constraints, units: Sequence[str] = (), groups: Sequence[str] = ()) -> str | None:

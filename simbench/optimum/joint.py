@@ -15,25 +15,29 @@ best of these exchanges, as long as that gains.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simbench.errors import BadInput
-from simbench.optimum.feasible import Constraints, checked, least_move, matrix, project, repeat
+from simbench.optimum.feasible import Constraints, checked, least_distance, matrix, project, repeat, with_boxes
 from simbench.optimum.records import TANGENT, Solution
 from simbench.optimum.sample import random_feasible
-from simbench.optimum.starts import BLOCK, apart
+from simbench.optimum.starts import apart
 
 #: A step is taken when it gains this share of what its slope promises; else it is shortened to these shares.
 ENOUGH, SHORTER = 1e-4, 0.5 ** np.arange(1.0, 11.0)
 #: What is added to curvatures, as a share of the largest.
 FLAT = 1e-10
-#: Shares of what a unit can give, or another take, that are exchanged; and rounds of it at most.
-EXCHANGED, ROUNDS = (1.0, 0.5, 0.2), 20
+#: A step that promises less than this share of the value is at the very top.
+NEAR = 1e-9
+#: Shares of what a unit can give, or another take, that are exchanged; how many of these plans are climbed from side by
+#: side, and rounds of it at most.
+EXCHANGED, SIDE, ROUNDS = (1.0, 0.5, 0.2), 6, 20
 #: Maxima that exchanges begin at, none near another.
-TOPS = 2
+TOPS = 3
 
 
 class Smooth(NamedTuple):
@@ -59,8 +63,8 @@ def joint(
     starts: NDArray,
     random: np.random.Generator,
     tolerance: float,
-    points: int = BLOCK,
-    best: int = 6,
+    points: int = 64,
+    best: int = 12,
 ) -> Solution:
     """Maximise any smooth value of one world under boxes, a budget and linear rows.
 
@@ -76,8 +80,8 @@ def joint(
     tolerance : float
         Gap allowed, in money.
     points, best : int
-        Random points that are looked at, and how many starts, and exchanges, are climbed from side by side, where the
-        majorant leaves a gap.
+        Random points that are looked at, and how many starts are climbed from side by side, where the majorant leaves
+        a gap.
 
     Returns
     -------
@@ -97,9 +101,11 @@ def joint(
         scattered = random_feasible(fine, points, random, np.concatenate([top.amounts[None], begin]))
         some = np.resize(apart(scattered, value.values(scattered), fine, best), max(0, best - 1 - len(begin)))
         begin = np.concatenate([top.amounts[None], begin, scattered[some]])
-        found += climb(value, fine, begin, tolerance / 100, bounded=False)
-        tops = apart(np.stack([one.amounts for one in found]), np.array([one.value for one in found]), fine, TOPS)
-        found += [exchanged(value, fine, found[i], tolerance, best) for i in tops]
+        found += climb(value, fine, begin, tolerance, bounded=False)
+        ends: list[Reached] = []
+        for i in apart(np.stack([one.amounts for one in found]), np.array([one.value for one in found]), fine, TOPS):
+            ends.append(exchanged(value, fine, found[i], tolerance, ends))
+        found += ends
     amounts, worth, _ = max(found, key=lambda one: one.value)
     if worth - top.bound > tolerance:
         raise BadInput("majorant", f"allows {top.bound:.12g}, but {worth:.12g} is reached", "a value nowhere below")
@@ -108,7 +114,14 @@ def joint(
 
 
 def climb(
-    smooth: Smooth, constraints: Constraints, starts: NDArray, allowed: float, *, bounded: bool, rounds: int = 60
+    smooth: Smooth,
+    constraints: Constraints,
+    starts: NDArray,
+    allowed: float,
+    *,
+    bounded: bool,
+    above: float = -np.inf,
+    rounds: int = 60,
 ) -> list[Reached]:
     """A local maximum near each start, the only one of a concave value; never worse than the start.
 
@@ -124,31 +137,39 @@ def climb(
         Money. A climb ends when the tangent bound is as near as this, or a step promises no more.
     bounded : bool
         Whether bounds are wanted; else they are infinite.
+    above : float
+        Money. A climb is given up where a step does not even promise to lead above this.
     """
     rows, (lower, upper) = matrix(constraints), (part[0] for part in constraints[:2])
+    limits = with_boxes(lower, upper, rows)
 
-    def gaps_at(places: NDArray, slopes: NDArray) -> NDArray:
-        if not bounded:
-            return np.full(len(places), np.inf)
-        return np.array([tangent_gap(*one, constraints, rows) for one in zip(places, slopes, strict=True)])
+    def gaps_at(places: NDArray, slopes: NDArray, which: NDArray) -> NDArray:
+        gaps = np.full(len(places), np.inf)  # not known
+        for i in np.flatnonzero(which & bounded):
+            gaps[i] = tangent_gap(places[i], slopes[i], constraints, rows)
+        return gaps
 
     places, going = starts.copy(), np.ones(len(starts), bool)
     value, slope, *bends = (np.array(part) for part in smooth.model(starts))
-    gap = gaps_at(places, slope)
-    bound = value + gap
+    gap = bound = np.full(len(places), np.inf)
     for _ in range(rounds):
         move = np.zeros_like(places)
         for i in np.flatnonzero(going):
-            move[i] = newton_step(places[i], slope[i], [bend[i] for bend in bends], lower, upper, rows)
+            move[i] = newton_step(places[i], slope[i], [bend[i] for bend in bends], limits)
         promise = (slope * move).sum(axis=1)
+        # a gap is no smaller than a promise: it is asked for where both may be small
+        top = promise < NEAR * np.abs(value)
+        gap = np.fmin(gap, gaps_at(places, slope, going & np.isinf(gap) & (top | (promise <= allowed))))
+        bound = np.minimum(bound, value + gap)
         going &= (gap > allowed) & (promise > (1e-14 * np.abs(value) if bounded else allowed))
+        going &= value + promise > above
         if not going.any():
             break
         there = np.clip(places + np.where(going[:, None], move, 0.0), lower, upper)
         now = smooth.model(there)
-        closer = gaps_at(there, now[1])
         # at the very top values are equal up to rounding, and the gap tells more
-        near = (closer < 0.5 * gap) & (promise < 1e-9 * np.abs(value))
+        closer = gaps_at(there, now[1], going & top)
+        near = closer < 0.5 * gap
         weak = going & (now[0] - value < ENOUGH * promise) & ~near
         if weak.any():
             shorter = np.clip(places[:, None] + SHORTER[:, None] * move[:, None], lower, upper)
@@ -157,16 +178,18 @@ def climb(
             best = shorter[np.arange(len(places)), several.argmax(axis=1)]
             there = np.where(weak[:, None], best, there)
             now = smooth.model(there)
-            closer = gaps_at(there, now[1])
+            closer[weak] = np.inf
         places[going], gap[going] = there[going], closer[going]
         for part, new in zip((value, slope, *bends), now, strict=True):
             part[going] = new[going]
-        bound[going] = np.minimum(bound, value + gap)[going]
+    bound = np.minimum(bound, value + gaps_at(places, slope, np.isinf(bound)))
     places = project(places, repeat(constraints, len(places)))
     return [Reached(*one) for one in zip(places, smooth.values(places).tolist(), bound.tolist(), strict=True)]
 
 
-def exchanged(smooth: Smooth, constraints: Constraints, reached: Reached, tolerance: float, best: int) -> Reached:
+def exchanged(
+    smooth: Smooth, constraints: Constraints, reached: Reached, tolerance: float, known: Sequence[Reached] = ()
+) -> Reached:
     """A maximum that no exchange of money between two units, climbed from, makes better by more than the tolerance.
 
     Parameters
@@ -177,13 +200,15 @@ def exchanged(smooth: Smooth, constraints: Constraints, reached: Reached, tolera
         Where to begin.
     tolerance : float
         Money.
-    best : int
-        Exchanges of a round that are climbed from.
+    known : sequence of Reached
+        Such maxima that are known: on the way to one of them nothing new is found.
     """
     for _ in range(ROUNDS):
+        if any(abs(one.value - reached.value) <= tolerance for one in known):
+            return reached
         plans = exchanges(reached.amounts, constraints)
-        chosen = np.resize(apart(plans, smooth.values(plans), constraints, best), best)  # as many as ever: one program
-        ends = climb(smooth, constraints, plans[chosen], tolerance / 100, bounded=False)
+        chosen = np.resize(apart(plans, smooth.values(plans), constraints, SIDE), SIDE)  # as many as ever: one program
+        ends = climb(smooth, constraints, plans[chosen], tolerance, bounded=False, above=reached.value)
         better = max(ends, key=lambda one: one.value)
         if better.value <= reached.value + tolerance:
             return reached
@@ -194,9 +219,7 @@ def exchanged(smooth: Smooth, constraints: Constraints, reached: Reached, tolera
 def exchanges(amounts: NDArray, constraints: Constraints) -> NDArray[np.float64]:
     """Feasible amounts [B, U]: money from one unit to another, or from and to nobody where the total may change."""
     units = len(amounts)
-    rows, low, high = matrix(constraints)
-    rows = np.concatenate([np.eye(units), rows])
-    low, high = (np.concatenate(ends) for ends in ((constraints.lower[0], low), (constraints.upper[0], high)))
+    rows, low, high = with_boxes(constraints.lower[0], constraints.upper[0], matrix(constraints))
     both = np.concatenate([np.eye(units), np.zeros((1, units))])
     way = (both[None] - both[:, None]).reshape(-1, units)  # from each to each
     speed, place = way @ rows.T, rows @ amounts
@@ -208,32 +231,31 @@ def exchanges(amounts: NDArray, constraints: Constraints) -> NDArray[np.float64]
 
 
 def newton_step(
-    place: NDArray,
-    slope: NDArray,
-    bends: Sequence[NDArray],
-    lower: NDArray,
-    upper: NDArray,
-    rows: tuple[NDArray, NDArray, NDArray],
+    place: NDArray, slope: NDArray, bends: Sequence[NDArray], limits: tuple[NDArray, NDArray, NDArray]
 ) -> NDArray:
     """The move [U] that is best in ``slope d + d bend d / 2`` within limits, for the first bend that is negative."""
-    money, steep, units = np.abs(upper).max(), np.abs(slope).max(), len(place)
+    units, (sums, low, high) = len(place), limits
+    lower, upper = low[:units], high[:units]
+    money, steep = np.abs(upper).max(), np.abs(slope).max()
     if not money * steep > 0:
         return np.zeros_like(place)
+    triangle, corner = np.eye(units), slice(None, None, units + 1)
     for bend in bends:
-        curvature = -bend * (money / steep)
-        try:
-            triangle = np.linalg.cholesky(curvature + FLAT * max(np.abs(curvature).max(), 1.0) * np.eye(units))
-            break
-        except np.linalg.LinAlgError:
-            triangle = np.eye(units)
+        curvature = bend * (-money / steep)
+        curvature.flat[corner] += FLAT * max(np.abs(curvature).max(), 1.0)
+        if (curvature.flat[corner] > 0).all():  # most that is not positive shows it there
+            with suppress(np.linalg.LinAlgError):
+                triangle = np.linalg.cholesky(curvature)
+                break
     spread = np.linalg.inv(triangle).T  # moves ``money spread z`` have curvature one
     centre = spread.T @ (slope / steep)
-    boxes = np.eye(units), lower, upper
-    sums, low, high = (np.concatenate([box, row]) for box, row in zip(boxes, rows, strict=True))
-    offset = sums @ place
-    reach = np.full(units, np.linalg.norm(triangle) * np.linalg.norm(upper - lower) / money + 1.0)
-    limits = (low - offset) / money, (high - offset) / money
-    return money * spread @ least_move(centre, np.ones(units), -reach, reach, (sums @ spread, *limits))
+    sums, offset = sums @ spread, sums @ place
+    # what rounding can do to moves as long as the box
+    reach = np.linalg.norm(triangle) * np.linalg.norm(upper - lower) / money + 1.0
+    rounding = 1e-14 * reach * np.abs(sums).sum(axis=1)
+    ends = (low - offset) / money - rounding, (high - offset) / money + rounding
+    # once: the next step puts right what rounding leaves
+    return money * spread @ least_distance(centre, np.ones(units), (sums, *ends), times=1)
 
 
 def tangent_gap(

@@ -15,6 +15,8 @@ whose amounts enclose the budget define the next price, the slope of the line th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -79,10 +81,15 @@ class Relaxation(NamedTuple):
         return self.low_worth + self.shares * (self.high_worth - self.low_worth)
 
 
+@lru_cache(maxsize=256)
+def _starts(shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Where the rows of a flat array begin."""
+    return np.arange(0, prod(shape), shape[-1]).reshape(*shape[:-1], 1)
+
+
 def along(part: NDArray, index: NDArray) -> NDArray:
     """``np.take_along_axis(part, index, -1)`` for indices >= 0: one flat take is several times faster."""
-    start = np.arange(0, part.size, part.shape[-1]).reshape(*part.shape[:-1], 1)
-    return np.take(part, start + index)
+    return part.take(_starts(part.shape) + index)
 
 
 def count_below(levels: NDArray, amounts: NDArray) -> NDArray[np.intp]:
@@ -187,6 +194,7 @@ def relax(
     bound[going] = np.inf
     row, unit = np.indices(lower.shape).reshape(2, -1)
     own = amount.reshape(row.size, -1), worth.reshape(row.size, -1)
+    room = np.empty_like(own[0])  # of the same size in every step: asked for once
     guess = np.full(len(lower), np.nan) if near is None else np.where(over[:, 0] == (near > 0), near, np.nan)
     leap, side = np.abs(guess) * LEAP, np.zeros(len(lower))
     for _ in range(200):
@@ -201,7 +209,8 @@ def relax(
         tangent = np.divide(right_worth - left_worth, gap, out=np.zeros_like(gap), where=gap > 0)
         guessed = ~np.isnan(guess)
         slope = np.where(guessed, guess, tangent)
-        index = np.argmax(own[1] - slope[row, None] * own[0], axis=-1)[:, None]
+        net = np.multiply(slope[row, None], own[0], out=room[: len(row)])
+        index = np.argmax(np.subtract(own[1], net, out=net), axis=-1)[:, None]
         now, now_worth = low.copy(), low_worth.copy()
         now[row, unit], now_worth[row, unit] = (along(part, index)[:, 0] for part in own)
         middle = now.sum(1)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simbench.errors import BadInput
-from simbench.optimum.feasible import SLACK, Constraints, checked, infeasible, matrix, meet
+from simbench.optimum.feasible import SLACK, Constraints, checked, infeasible, matrix, meet, with_boxes
 
 
 def random_feasible(
@@ -71,8 +71,7 @@ def _walk(constraints: Constraints, count: int, generator: np.random.Generator, 
     rows, low, high = matrix(constraints)
     units, money = len(lower), max(np.abs(upper).max(), np.finfo(float).tiny)
     points = generator.dirichlet(np.full(len(known), 0.3), count) @ known
-    rows = np.concatenate([np.eye(units), rows])
-    low, high = np.concatenate([lower, low]), np.concatenate([upper, high])
+    rows, low, high = with_boxes(lower, upper, (rows, low, high))
     fixed = rows[high - low <= SLACK * money]
     basis = np.eye(units) if not len(fixed) else _null_space(fixed)
     for _ in range(8 + 4 * units if basis.shape[1] else 0):

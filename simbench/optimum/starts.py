@@ -138,10 +138,9 @@ def general(
 def apart(amounts: NDArray, values: NDArray, constraints: Constraints, count: int) -> NDArray[np.intp]:
     """Where the best `count` points of one world are, at most one of those within a tenth of the box's diagonal."""
     near = 0.1 * np.linalg.norm(constraints.upper[0] - constraints.lower[0])
+    left = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")
     chosen: list[int] = []
-    for place in np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable"):
-        if all(np.linalg.norm(amounts[place] - amounts[other]) > near for other in chosen):
-            chosen.append(int(place))
-        if len(chosen) == count:
-            break
-    return np.array(chosen)
+    while left.size and len(chosen) < count:
+        chosen.append(int(left[0]))
+        left = left[1:][np.linalg.norm(amounts[left[1:]] - amounts[left[0]], axis=1) > near]
+    return np.array(chosen, dtype=np.intp)

@@ -6,8 +6,10 @@ Worlds are searched where they are drawn anyway: tests/oracle/test_oracle_truth.
 from __future__ import annotations
 
 import pytest
-from optimum_cases import case_of, faults
+from optimum_cases import case_of, cases_of, faults
 from oracle import problems, search
+
+from simbench.world.scenario import read_scenario
 
 
 @pytest.mark.parametrize("kind", problems.KINDS)
@@ -27,3 +29,12 @@ def test_the_dense_grid_finds_the_same(kind: str, seed: int) -> None:
     found = search.gridded(case.value, case.room, 201 if exact else 41)
     assert faults(case, found) == []
     assert found.value == pytest.approx(case.best, abs=1e-6 * case.money)
+
+
+@pytest.mark.parametrize(("name", "certified"), [("decisions-pacing", True), ("decisions-pulsing", False)])
+def test_nothing_better_is_found_where_units_share_levers(name: str, certified: bool) -> None:
+    for case in cases_of(read_scenario(name), 2)[1:]:
+        found = search.evolved(case.value, case.room, 1, generations=60)
+        assert faults(case, found) == []
+        assert case.certified == certified
+        assert case.best - 0.1 * case.money < found.value < case.best + 1e-6 * case.money

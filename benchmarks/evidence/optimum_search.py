@@ -1,6 +1,6 @@
 """Is the certified optimum right? An independent search looks for better amounts: into docs/optimum.md.
 
-    python -m benchmarks.evidence.optimum_search [--seconds 60]
+    python -m benchmarks.evidence.optimum_search [--seconds 60] [--shared]
 
 The search (`tests/oracle/search.py`) and all values (`tests/oracle`) share no code with what they check. One core,
 50 problems one after the other.
@@ -45,24 +45,32 @@ SUMS = (
     ("answered curves: noisy, not monotone", "answered curves", 10, 1),
     ("answered curves: noisy, not monotone", "answered curves", 20, 1),
 )  # fmt: skip
-#: (kind of the table, scenario or seed of a random one, replicate, problems, first future).
+#: (kind of the table, scenario or seed of a random one, replicate, which problems, first future).
 WORLDS = (
-    ("world: `clean`", "clean", 0, 1, SECOND),
-    ("world: `s-shaped`", "s-shaped", 1, 2, SECOND),
-    ("world: `conversions` (a group)", "conversions", 2, -1, SECOND),
-    ("world: `harmful-channel`", "harmful-channel", 0, 2, SECOND),
-    ("world: `brand-stock`", "brand-stock", 1, 2, SECOND),
-    ("world: `hidden-price` (promotions)", "hidden-price", 1, 2, SECOND),
-    ("world: `geo-20`, 100 units", "geo-20", 1, -1, SECOND),
-    ("world: `synergy`", "synergy", 0, 2, SECOND),
-    ("world: `antagonism`", "antagonism", 1, 2, SECOND),
-    ("world: bought channels", "confounded-search", 0, 2, SECOND),
-    ("world: bought channels", 3, 0, 1, SECOND),
-    ("world: bought channels", 4, 1, 1, SECOND),
-    ("the same, on the futures it was found on", "confounded-search", 0, 2, 0),
-    ("the same, on the futures it was found on", 3, 0, 1, 0),
-    ("the same, on the futures it was found on", 4, 1, 1, 0),
+    ("world: `clean`", "clean", 0, slice(1), SECOND),
+    ("world: `s-shaped`", "s-shaped", 1, slice(2), SECOND),
+    ("world: `conversions` (a group)", "conversions", 2, slice(-1, None), SECOND),
+    ("world: `harmful-channel`", "harmful-channel", 0, slice(2), SECOND),
+    ("world: `brand-stock`", "brand-stock", 1, slice(2), SECOND),
+    ("world: `hidden-price` (promotions)", "hidden-price", 1, slice(2), SECOND),
+    ("world: `geo-20`, 100 units", "geo-20", 1, slice(-1, None), SECOND),
+    ("world: `synergy`", "synergy", 0, slice(2), SECOND),
+    ("world: `antagonism`", "antagonism", 1, slice(2), SECOND),
+    ("world: bought channels", "confounded-search", 0, slice(2), SECOND),
+    ("world: bought channels", 3, 0, slice(1), SECOND),
+    ("world: bought channels", 4, 1, slice(1), SECOND),
+    ("the same, on the futures it was found on", "confounded-search", 0, slice(2), 0),
+    ("the same, on the futures it was found on", 3, 0, slice(1), 0),
+    ("the same, on the futures it was found on", 4, 1, slice(1), 0),
 )  # fmt: skip
+#: Units that share levers: the same fields.
+SHARED = (
+    ("amounts by quarter", "decisions-pacing", 0, slice(1, 2), SECOND),
+    ("amounts by quarter", "decisions-pacing", 1, slice(1, 2), SECOND),
+    ("steady or pulsed, concave", "decisions-pacing", 0, slice(2, 3), SECOND),
+    ("steady or pulsed, concave", "decisions-pacing", 1, slice(2, 3), SECOND),
+    *(("steady or pulsed, thresholds", "decisions-pulsing", replicate, slice(1, 2), SECOND) for replicate in range(6)),
+)
 HEAD = [
     "kind", "problems", "certified", "largest excess of the search", "smallest margin of the bound", "largest gap",
     "gap / gain", "plans valued a problem",
@@ -80,13 +88,12 @@ def world(name: str | int) -> Scenario:
     return read_scenario(folder / "world.toml")
 
 
-def cases() -> Iterator[tuple[str, Case]]:
-    """Every problem under its kind."""
-    for kind, name, units, seeds in SUMS:
+def cases(shared: bool) -> Iterator[tuple[str, Case]]:
+    """Every problem under its kind: those whose units share levers, or the others."""
+    for kind, name, units, seeds in () if shared else SUMS:
         yield from ((kind, case_of(name, units, seed)) for seed in range(seeds))
-    for kind, name, replicate, count, first in WORLDS:
-        told = cases_of(world(name), replicate, first)
-        yield from ((kind, case) for case in (told[count:] if count < 0 else told[:count]))
+    for kind, name, replicate, which, first in SHARED if shared else WORLDS:
+        yield from ((kind, case) for case in cases_of(world(name), replicate, first)[which])
 
 
 def row(case: Case, seconds: float) -> dict[str, float | str | list[str]]:
@@ -117,21 +124,23 @@ def main() -> None:
     """Search every problem, then write the table."""
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask.add_argument("--seconds", type=float, default=60.0, help="of search a problem")
-    seconds = ask.parse_args().seconds
+    ask.add_argument("--shared", action="store_true", help="only problems whose units share levers; a table of its own")
+    told = ask.parse_args()
+    seconds, shared = told.seconds, told.shared
     os.environ["OMP_NUM_THREADS"] = "1"
     common.settings()
     start, rows = time.process_time(), {}
-    for kind, case in cases():
+    for kind, case in cases(shared):
         rows.setdefault(kind, []).append(row(case, seconds))
         print(f"{time.process_time() - start:7.0f} s", kind, rows[kind][-1], flush=True)
         KEPT.write_text(json.dumps(rows, indent=1))
     wrong = [fault for told in rows.values() for each in told for fault in each["faults"]]
-    command = f"python -m benchmarks.evidence.optimum_search --seconds {seconds:g}"
+    command = f"python -m benchmarks.evidence.optimum_search --seconds {seconds:g}" + " --shared" * shared
     text = common.told(command, time.process_time() - start)
     text += common.table(HEAD, [line(kind, told) for kind, told in rows.items()])
     total = sum(len(told) for told in rows.values())
     text += f"\n{total} problems; {len(wrong) or 'none'} of them against the law above.\n"
-    common.written("search", text + "".join(f"* {fault}\n" for fault in wrong), PAGE)
+    common.written("shared" if shared else "search", text + "".join(f"* {fault}\n" for fault in wrong), PAGE)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ class Units(NamedTuple):
 
 def units_of(one: Case, problem: Any, plan: np.ndarray) -> Units:
     """Units, their status quo and the levels asked."""
+    if problem.pacing != "last-year":
+        return paced(one, problem, plan)
     world, (Hd, G, C) = one.world, plan.shape
     weights, amounts = [], []
     pairs = [(slice(None), c) for c in range(C)]
@@ -60,6 +62,42 @@ def units_of(one: Case, problem: Any, plan: np.ndarray) -> Units:
         np.array(weights), quo, (upper * quo)[:, None] * steps, problem.lower * quo, upper * quo,
         np.array([low, high]) * quo.sum(), np.array(groups).reshape(-1, len(pairs)),
         np.array([[group.low, group.high] for group in problem.groups]).reshape(-1, 2) * quo.sum(),
+    )  # fmt: skip
+
+
+def paced(one: Case, problem: Any, plan: np.ndarray) -> Units:
+    """Units of a national problem by stretches of weeks, or steady and pulsed; channels of the first piece first."""
+    Hd, G, C = plan.shape
+    weeks, total = np.arange(Hd), plan.sum(axis=(0, 1))
+    names, owner = [channel.name for channel in one.world.channels], []
+    weights, quo, least, most = [], [], [], []
+    if mixed := problem.pacing == "steady-or-pulsed":
+        pieces = [weeks >= 0, weeks % (problem.pulse.on + problem.pulse.off) < problem.pulse.on]
+    else:
+        pieces = [weeks // problem.pacing == k for k in range(-(-Hd // problem.pacing))]
+    for k, piece in enumerate(pieces):
+        for c in range(C):
+            own = np.zeros((Hd, G, C))
+            own[piece, :, c] = plan[:, :, c].mean(axis=0) if mixed else plan[piece, :, c]
+            if own.sum() == 0:
+                own[piece, :, c] = one.world.share
+            now, even = plan[piece, :, c].sum(), total[c] * piece.mean()
+            weights.append(own / own.sum())
+            owner.append(c)
+            quo.append((total[c] if k == 0 else 0.0) if mixed else now)
+            least.append(0.0 if mixed else problem.lower * min(now, even))
+            most.append(problem.upper * (total[c] if mixed else max(now, even)))
+    members = np.array(owner)
+    groups = [np.isin(members, [names.index(name) for name in group.channels]) for group in problem.groups]
+    bounds = [[group.low * total.sum(), group.high * total.sum()] for group in problem.groups]
+    if mixed:
+        groups += [members == c for c in range(C)]
+        bounds += [[problem.lower * total[c], problem.upper * total[c]] for c in range(C)]
+    low, high = {"fixed": (1.0, 1.0)}.get(problem.budget, problem.budget)
+    return Units(
+        np.array(weights), np.array(quo), np.zeros((len(quo), 0)), np.array(least), np.array(most),
+        np.array([low, high]) * total.sum(), np.array(groups, float).reshape(-1, len(quo)),
+        np.array(bounds, float).reshape(-1, 2),
     )  # fmt: skip
 
 

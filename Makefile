@@ -45,6 +45,7 @@ evidence: .venv/.installed-test
 	$(BIN)/python -m benchmarks.evidence.calibration $(CALIBRATION)
 	$(BIN)/python -m benchmarks.evidence.trajectories --keep .cache/chains
 	$(BIN)/python -m benchmarks.evidence.optimum_search
+	$(BIN)/python -m benchmarks.evidence.optimum_search --shared
 	$(BIN)/python -m benchmarks.allocations_table
 
 speed: .venv/.installed-test

@@ -63,7 +63,7 @@ def logarithm(x: Array) -> Array:
         rest = s * s * (rest + 2.0 / n)
     near = k * LOG_2[0] + (f - (s * (f - rest) - k * LOG_2[1]))
     low = jnp.where(x < 0, jnp.nan, -jnp.inf)
-    return jnp.where(x >= LEAST, jnp.where(x < jnp.inf, near, x), jnp.where(x < LEAST, low, x))
+    return jnp.where(x < LEAST, low, jnp.where(x < jnp.inf, near, x))
 
 
 @logarithm.defjvp

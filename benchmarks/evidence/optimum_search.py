@@ -3,7 +3,7 @@
     python -m benchmarks.evidence.optimum_search [--seconds 60] [--shared]
 
 The search (`tests/oracle/search.py`) and all values (`tests/oracle`) share no code with what they check. One core,
-50 problems one after the other.
+60 problems one after the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from oracle.random_scenarios import RECORDED, random_scenario, recorded_csv
 from simbench.world.scenario import Scenario, read_scenario
 
 PAGE = common.ROOT / "docs" / "optimum.md"
-KEPT = common.ROOT / ".cache" / "optimum_search.json"
+KEPT = common.ROOT / ".cache"
 #: (kind of the table, kind of the oracle, units, seeds).
 SUMS = (
     ("concave", "concave", 5, 1), ("concave", "concave", 20, 1),
@@ -127,20 +127,21 @@ def main() -> None:
     ask.add_argument("--shared", action="store_true", help="only problems whose units share levers; a table of its own")
     told = ask.parse_args()
     seconds, shared = told.seconds, told.shared
+    part = "shared" if shared else "search"
     os.environ["OMP_NUM_THREADS"] = "1"
     common.settings()
     start, rows = time.process_time(), {}
     for kind, case in cases(shared):
         rows.setdefault(kind, []).append(row(case, seconds))
         print(f"{time.process_time() - start:7.0f} s", kind, rows[kind][-1], flush=True)
-        KEPT.write_text(json.dumps(rows, indent=1))
+        (KEPT / f"optimum_{part}.json").write_text(json.dumps(rows, indent=1))
     wrong = [fault for told in rows.values() for each in told for fault in each["faults"]]
     command = f"python -m benchmarks.evidence.optimum_search --seconds {seconds:g}" + " --shared" * shared
     text = common.told(command, time.process_time() - start)
     text += common.table(HEAD, [line(kind, told) for kind, told in rows.items()])
     total = sum(len(told) for told in rows.values())
     text += f"\n{total} problems; {len(wrong) or 'none'} of them against the law above.\n"
-    common.written("shared" if shared else "search", text + "".join(f"* {fault}\n" for fault in wrong), PAGE)
+    common.written(part, text + "".join(f"* {fault}\n" for fault in wrong), PAGE)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ class History(NamedTuple):
     shapley: Array | None  #: [W, C]
     all_off: Array  #: [W]
     cut_off: Array  #: [W, C]
+    curve: Array | None  #: [C, M]
 
 
 def history_of(
@@ -82,12 +83,12 @@ def history_of(
     shape: tuple[int, int, int],
     flags: tuple[bool, ...],
 ) -> History:
-    """Contribution and marginal under each flag, Shapley values, all-off, what the tail cuts off.
+    """Contribution and marginal under each flag, Shapley values, all-off, what the tail cuts off, curves.
 
-    All counterfactuals are lanes of one program, all derivatives of another: a window and channel
-    switched off, and every coalition of channels. Definitions as in `estimands.answer`. `effects` tells
-    what set channels bring under a scale [N, G, C], each by its own lever alone: computed once a window
-    and not once a lane. Without it, there are no Shapley values.
+    All counterfactuals are lanes of one program, all derivatives of another: some channels as they were, the
+    others edited (a window switched off, or the first one scaled). Definitions as in `estimands.answer`. `effects`
+    tells what set channels bring under a scale [N, G, C], each by its own lever alone: computed once an edit
+    and not once a lane. Without it, there are no Shapley values and no curves.
     """
     periods, _, channels = shape
     weeks, past, windows = jnp.arange(periods), within(jnp.arange(periods), 0, origin), questions.windows
@@ -102,31 +103,40 @@ def history_of(
     def full(scale: Array) -> Array:  # [N] or [N, C] -> [N, G, C]
         return jnp.broadcast_to(scale.reshape(periods, 1, -1), shape)
 
-    whole, silent = full(past), jax.vmap(lambda w: full(past * (1.0 - w)))(inside)
+    multipliers = jnp.asarray(questions.multipliers if effects is not None else np.zeros(0))
+    kept = jnp.concatenate([jnp.zeros(count), multipliers])  # of the money of each edit's window [E]
+    of = np.concatenate([np.arange(count), np.zeros(len(multipliers), int)])
+    whole, changed = full(past), jax.vmap(lambda k, w: full(past * (1.0 + (k - 1.0) * w)))(kept, inside[of])
     usual: Any = None
-    without: Any = None
+    brought: Any = None
     rising: Any = None
     if effects is not None:
-        usual, without = effects(whole), jax.lax.map(effects, silent)
+        usual, brought = effects(whole), jax.lax.map(effects, changed)
         rising = jax.lax.map(lambda w: jax.jvp(effects, (whole,), (full(w),))[1], inside)
 
-    # which channels are on in a window [A, C]: all, all but one, coalitions
-    arms = np.concatenate([np.ones((1, channels)), *[1.0 - each] * len(flags), subsets])
-    held = np.repeat([False, *flags, False], [1, *[channels] * len(flags), len(subsets)])
+    factual, paid = mean(whole, still, False, usual)
+    # which channels are on in a window [A, C]: all but one, coalitions
+    arms = np.concatenate([*[1.0 - each] * len(flags), subsets])
+    held = np.repeat([*flags, False], [*[channels] * len(flags), len(subsets)])
+    scaled = np.tile(1.0 - each, (len(multipliers), 1))
+    edits = np.repeat(np.arange(len(of)), [*[len(arms)] * count, *[channels] * len(multipliers)])
     lanes = (
-        jnp.asarray(np.repeat(np.arange(count), len(arms))),
-        jnp.asarray(np.tile(arms, (count, 1)) > 0),
-        jnp.asarray(np.tile(held, count)),
+        jnp.asarray(edits),
+        jnp.asarray(of[edits]),
+        jnp.asarray(np.concatenate([*[arms] * count, scaled]) > 0),
+        jnp.asarray(np.concatenate([*[held] * count, np.zeros(len(scaled), bool)])),
     )
 
-    def total(lane: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        window, on, frozen = lane
-        known = None if effects is None else jnp.where(on, usual, without[window])
-        mu, _ = mean(jnp.where(on, whole, silent[window]), still, frozen, known)
-        return counted[window] @ mu.sum(axis=-1), late[window] @ mu.sum(axis=-1)
+    def total(lane: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+        edit, window, on, frozen = lane
+        known = None if effects is None else jnp.where(on, usual, brought[edit])
+        mu, _ = mean(jnp.where(on, whole, changed[edit]), still, frozen, known)
+        lost = (factual - mu).sum(axis=-1)  # week by week: the sums themselves are a thousand times larger
+        return counted[window] @ lost, late[window] @ lost
 
-    kpi, later = (x.reshape(count, -1) for x in jax.lax.map(total, lanes, batch_size=LANES))  # [W, A]
-    _, paid = mean(whole, still, False, usual)
+    every, later = jax.lax.map(total, lanes, batch_size=LANES)
+    off = count * len(arms)  # lanes of windows switched off; the others are of the curves
+    lost, later = (x[:off].reshape(count, -1) for x in (every, later))  # [W, A]
 
     def slopes(frozen: bool) -> Array:
         _, along = jax.linearize(lambda s, k: mean(s, still, frozen, k), whole, usual)
@@ -142,15 +152,20 @@ def history_of(
         grid = np.indices((count, channels)).reshape(2, -1)
         return jax.lax.map(slope, tuple(jnp.asarray(grid)), batch_size=LANES).reshape(count, channels)
 
-    factual, *off, values = jnp.split(kpi, 1 + channels * np.arange(len(flags) + 1), axis=1)
-    readings = tuple(Reading(factual - arm, slopes(flag)) for flag, arm in zip(flags, off, strict=True))
+    *alone, values = jnp.split(lost, channels * np.arange(1, len(flags) + 1), axis=1)
     return History(
-        readings,
+        tuple(Reading(arm, slopes(flag)) for flag, arm in zip(flags, alone, strict=True)),
         jnp.einsum("wn,ngc->wc", inside, paid),
-        values @ weights.T if weights is not None else None,
-        factual[:, 0] - values[:, 0],
-        later[:, :1] - later[:, 1 : 1 + channels],
+        -values @ weights.T if weights is not None else None,
+        values[:, 0],
+        later[:, :channels],
+        curve_of(every[off:].reshape(-1, channels), multipliers) if effects is not None else None,
     )
+
+
+def curve_of(lost: Array, multipliers: Array) -> Array:
+    """Curve [C, M] from what is lost [M, C] where each channel's money is multiplied."""
+    return (lost[jnp.argmin(jnp.abs(multipliers))] - lost).T
 
 
 @lru_cache(maxsize=64)
@@ -173,15 +188,22 @@ def history_program(form: Form) -> Callable[..., tuple[Answers, Reading, Reading
         else:
             mean, memory = held_mean(world, state, factual), state["media"]["memory"]
             at = form.pre + jnp.arange(periods)
-            past = questions._replace(plans=questions.plans[:1], problems=())  # plans: from the origin on, in `worth`
+            # plans: from the origin on, in `worth`; windows and curves: below, set channels once for all lanes
+            past = questions._replace(
+                plans=questions.plans[:1], problems=(), windows=questions.windows[:1], multipliers=np.ones(1)
+            )
             answers = answer(lambda scale, add: mean(scale, add, False, None), past, context, origin, periods)
-            (primary, path_held), paid, shapley, all_off, later = history_of(
+            (primary, path_held), paid, shapley, all_off, later, curve = history_of(
                 mean,
                 lambda scale: set_effects(form, state["media"]["media"], memory, scale * factual, at),
                 questions,
                 origin,
                 shape,
                 (False, True),
+            )
+            spends = paid[0][:, None] > 0
+            answers = answers._replace(
+                contribution=primary.contribution, marginal=primary.marginal, curve=jnp.where(spends, curve, jnp.nan)
             )
         responding = primary
         if form.feedback:

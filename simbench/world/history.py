@@ -72,7 +72,7 @@ class History(NamedTuple):
     shapley: Array | None  #: [W, C]
     all_off: Array  #: [W]
     cut_off: Array  #: [W, C]
-    curve: Array | None  #: [C, M]
+    curve: Array  #: [C, M]; None without `effects`
 
 
 def history_of(

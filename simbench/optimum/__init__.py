@@ -2,7 +2,7 @@
 
 `separable` for sums of curves (certified), `joint` for a value with a concave majorant (certified where
 the two meet), `general` and, for many worlds side by side, `ascend` for everything else (searched),
-`allocate` for answered curves; `drawn`, `gains`, `safest` and `perfect` for their draws; `project`,
+`allocate` for answered curves; `drawn`, `read`, `gains`, `safest` and `perfect` for their draws; `project`,
 `infeasible` and `random_feasible` for the constraints alone.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from simbench.optimum.ascent import ascend
 from simbench.optimum.curves import allocate, pchip_cells
-from simbench.optimum.draws import Drawn, drawn, gains, perfect, safest
+from simbench.optimum.draws import Drawn, drawn, gains, perfect, read, safest
 from simbench.optimum.feasible import Constraints, checked, constraints_of, infeasible, one_world, project, take
 from simbench.optimum.joint import Smooth, joint
 from simbench.optimum.records import METHODS, Solution
@@ -42,6 +42,7 @@ __all__ = [
     "perfect",
     "project",
     "random_feasible",
+    "read",
     "safest",
     "separable",
     "take",

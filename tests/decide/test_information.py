@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from decide.curve_cases import drawn_of, made
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from simbench.decide.information import experiment, perfect_information
+from simbench import briefs, optimum
+from simbench.decide.information import experiment, experiments, perfect_information
+from simbench.decide.readings import Curves
 from simbench.errors import BadInput
+from simbench.optimum import constraints_of
+from simbench.records import Answers, Brief, Context, Problem, Questions
 
 MONEY = st.floats(-1e3, 1e3, allow_subnormal=False)
 
@@ -90,3 +95,79 @@ def test_many_at_once_are_as_one_by_one():
 def test_bad_input_is_told(value, effect, error):
     with pytest.raises(BadInput):
         experiment(value, effect, error)
+
+
+# --- a contender's own draws
+
+
+def asked_of(problem: Problem, curves: Curves, worth: np.ndarray) -> tuple[Brief, Answers]:
+    """One world's brief and answers that hold a problem and its curves, all else left out."""
+    questions = Questions(*[None] * len(Questions._fields))._replace(
+        problems=(briefs.one(problem, 0),), margin=worth[0]
+    )
+    context = Context(*[None] * len(Context._fields))._replace(unit_value=np.ones(()))
+    paid = None if curves.paid is None else (curves.paid[0],)
+    return Brief(panel=None, questions=questions, context=context), Answers(
+        response=(curves.kpi[0],), response_paid=paid
+    )
+
+
+def straight(sure: float, mean: float, sd: float, paid: float | None = None) -> tuple[Brief, Answers]:
+    """Two units that bring a sure return and a normal one, per unit of money; the total is fixed."""
+    draws = 256
+    returns = np.stack([np.full(draws, sure), mean + sd * norm.ppf((np.arange(draws) + 0.5) / draws)], axis=-1)
+    one = made(0, worlds=1, units=2, draws=draws, fixed=True)
+    quo = np.full((1, 2), 100.0)
+    levels = np.broadcast_to(np.linspace(0.0, 200.0, 21), (1, 2, 21))
+    problem = one.problem._replace(
+        status_quo=quo, levels=levels, lower=0 * quo, upper=2 * quo, budget=np.array([[200.0, 200.0]])
+    )
+    kpi = returns[None, :, :, None] * levels[:, None]
+    money = None if paid is None else paid * np.broadcast_to(levels[:, None], kpi.shape)
+    return asked_of(problem, Curves(kpi, money), np.ones(1))
+
+
+@pytest.mark.parametrize("mean", [1.0, 1.3, 0.4])
+@pytest.mark.parametrize("error", [10.0, 50.0, 400.0])
+def test_a_test_of_straight_lines_is_worth_what_the_formula_says(mean, error):
+    """All money goes where the return is larger: 100 of it moves, so the value is 200 times the normal loss."""
+    sd, quo = 0.5, 100.0
+    brief, answers = straight(1.0, mean, sd)
+    found = experiments(brief, answers, error)
+    returns = answers.response[0][:, 1, -1] / (2 * quo)
+    either = np.stack([0 * returns, 2 * quo * (returns - 1.0)], axis=-1)  # all on one or all on the other
+    assert found[1] == pytest.approx(experiment(either, quo * returns, error), rel=1e-6, abs=1e-5)
+    formula = 2 * quo * loss(mean - 1.0, sd**2 / np.hypot(sd, error / quo))
+    assert found[1] == pytest.approx(formula, rel=0.02, abs=0.06)  # 256 draws know the tail of a normal that well
+    assert found[0] == pytest.approx(0.0, abs=1e-9)  # its draws do not differ: nothing to learn
+
+
+def test_what_is_paid_counts_and_the_kpi_alone_is_measured():
+    """Where half of the money is not spent a test sees the same KPI, and moving money is worth the same."""
+    found, half = (experiments(*straight(1.0, 1.1, 0.5, paid), 20.0) for paid in (None, 0.5))
+    np.testing.assert_allclose(half, found, rtol=1e-6, atol=1e-9)  # net differs by the same amount for both units
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("slope", [1.0, 3.0])
+def test_a_test_is_worth_less_the_vaguer_it_is_and_never_more_than_everything(seed, slope):
+    one = made(seed, worlds=1, slope=slope, paid=bool(seed % 2), fixed=seed < 2)
+    brief, answers = asked_of(*one)
+    spread = one.curves.kpi[0, :, :, 7].std(axis=0)
+    told = [experiments(brief, answers, spread * times) for times in (0.05, 0.5, 2.0, 1e5)]
+    limits = constraints_of(one.problem)
+    best = optimum.allocate(one.problem.levels, *one.curves.mean, one.worth, limits)
+    everything = optimum.perfect(drawn_of(one), best, limits, 1000)
+    for vaguer, surer in zip(told[1:], told, strict=False):
+        assert (vaguer <= surer * 1.02 + 1e-6).all()
+    assert (told[0] <= everything * 1.02).all()
+    assert (told[0] > 0.05 * everything).any()
+    np.testing.assert_allclose(told[-1], 0, atol=1e-6 * everything[0])
+
+
+def test_faults_of_a_test_are_told():
+    brief, answers = straight(1.0, 1.1, 0.5)
+    with pytest.raises(BadInput, match="positive KPI units, one or 2"):
+        experiments(brief, answers, 0.0)
+    with pytest.raises(BadInput, match="no curves of problem 0"):
+        experiments(brief, answers._replace(response=None), 1.0)

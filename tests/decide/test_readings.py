@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from decide.curve_cases import Made, drawn_of, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
@@ -15,42 +16,7 @@ from simbench.decide.allocate import decide
 from simbench.decide.readings import WORST, Curves, curves_of, readings
 from simbench.optimum import constraints_of
 from simbench.optimum.draws import read, tail
-from simbench.records import Answers, Form, Problem
-
-
-class Made(NamedTuple):
-    problem: Problem
-    curves: Curves
-    worth: np.ndarray
-
-
-def made(
-    seed: int,
-    worlds: int = 2,
-    units: int = 3,
-    draws: int = 40,
-    fixed: bool = True,
-    paid: bool = False,
-    slope: float = 1,
-) -> Made:
-    """Random Hill curves around one another; concave where `slope` is at most 1."""
-    rng = np.random.default_rng(seed)
-    quo = rng.uniform(50, 150, (worlds, units))
-    total = quo.sum(axis=1)
-    levels = 2 * quo[..., None] * (np.arange(15) / 14) ** 2
-    budget = np.stack([total, total] if fixed else [0 * total, 2 * total], axis=1)
-    none = np.zeros((worlds, 1, 1, 1, units))
-    problem = Problem(
-        none[:, 0], none[:, None].astype(int), none[:, None], quo, levels, 0 * quo, 2 * quo, budget,
-        np.zeros((worlds, 0, units)), np.zeros((worlds, 0)), np.zeros((worlds, 0)), np.full(worlds, 0.5), Form(True),
-    )  # fmt: skip
-    shape = (worlds, draws, units, 1)
-    half = quo[:, None, :, None] * np.exp(0.3 * rng.standard_normal(shape))
-    height = 3 * quo[:, None, :, None] * np.exp(0.5 * rng.standard_normal(shape))
-    x = levels[:, None] ** slope
-    kpi = height * x / (x + half**slope)
-    money = levels[:, None] * rng.uniform(0.6, 1.0, shape) if paid else None
-    return Made(problem, Curves(kpi, money), rng.uniform(1.0, 2.0, worlds))
+from simbench.records import Answers, Problem
 
 
 def promised(one: Made, r: int, d: int, amounts: np.ndarray) -> float:
@@ -62,10 +28,6 @@ def promised(one: Made, r: int, d: int, amounts: np.ndarray) -> float:
             PchipInterpolator(levels[u], one.curves.paid[r, d, u])(amount)
         )  # fmt: skip
     return total
-
-
-def drawn_of(one: Made) -> optimum.Drawn:
-    return optimum.drawn(one.problem.levels, *one.curves, one.worth)
 
 
 def cvar(gains: np.ndarray, share: float = WORST) -> float:

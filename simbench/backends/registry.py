@@ -29,12 +29,12 @@ AVERAGED = ("averaged-hmc", "averaged-laplace")
 #: Rules of thumb, and those that read returns: each of these comes by claims and by a model. docs/policies.md
 PLAIN_RULES = (
     "status-quo", "equal", "random-feasible", "proportional-to-spend", "brand-60-40", "kol-matrix", "peak-reserve",
-    "contingency", "competitor-matching", "revenue-share", "history-mean", "search-after-tv", "benchmark-alarm",
+    "contingency", "competitor-matching", "revenue-share", "history-mean", "search-after-tv",
 )  # fmt: skip
 READING_RULES = (
     "proportional-to-credit", "proportional-to-returns", "roi-70-30", "tiers-50-30-20", "test-learn-scale",
-    "target-back-solve", "three-plans", "return-falling", "below-target", "cost-pause", "conversions-cut",
-    "return-review", "quarterly-cut",
+    "target-back-solve", "three-plans", "return-falling", "below-target", "cost-pause", "benchmark-alarm",
+    "conversions-cut", "return-review", "quarterly-cut",
 )  # fmt: skip
 RULES = (*PLAIN_RULES, *(f"{name}-by-{arm}" for name in READING_RULES for arm in ("claims", "model")))
 #: simbench's own contenders: name -> where its Contender is. Imported on first use.

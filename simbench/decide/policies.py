@@ -7,7 +7,7 @@ clock in days is read in weeks.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,12 +19,14 @@ from simbench.decide.sight import (
     QUARTER,
     ROUNDING,
     YEAR,
+    Because,
     Policy,
     Rule,
     Sight,
     believed,
     by_unit,
     channels_of,
+    earned,
     held,
     horizon,
     kpi_of,
@@ -38,11 +40,12 @@ from simbench.decide.sight import (
     spend_of,
     status_quo,
     thirds,
+    weeks_of,
 )
 from simbench.optimum import constraints_of
 from simbench.records import KINDS
 
-__all__ = ["POLICIES", "Policy", "Rule", "Sight"]
+__all__ = ["POLICIES", "Because", "Policy", "Rule", "Sight"]
 
 Array = Any
 
@@ -50,6 +53,10 @@ Array = Any
 BRAND = ("tv", "radio", "print", "out-of-home", "online-video")
 PERFORMANCE = ("display", "paid-social", "generic-search", "brand-search", "affiliate", "email")
 SEARCH = ("generic-search", "brand-search")
+#: Weeks of a month whose sales are held against those of a year ago.
+MONTH = 4
+Tested = Annotated[float, "share of the budget that a test gets", 1.0]
+Kept = Annotated[float, "share of the budget that is kept back", 1.0]
 
 
 # --- splits
@@ -135,28 +142,47 @@ def kol_matrix(sight: Sight) -> Array:
     return potted(sight, by_unit(sight, rank, -1).astype(int), np.array([0.7, 0.25, 0.05]))
 
 
-def trial_and_scale(
-    sight: Sight, *, share: Annotated[float, "share of the budget that a test gets", 1.0] = 0.05
-) -> Array:
-    """The smallest channel is a test: 5% of the budget, doubled if its return beats the mean, else back to what it was.
+def trial_and_scale(sight: Sight, *, share: Tested = 0.05) -> Array:
+    """The smallest channel is a test: 5% of the budget more, then doubled after a good result, back after a bad one.
 
-    Source: practitioners' rule, "5% test budget for a new channel, then scale (test, learn, scale)". A channel that
-    has spent nothing yet is new, and gets its test whatever is believed of it.
+    Source: practitioners' rule, "5% test budget for a new channel, then scale (test, learn, scale)". The first decision
+    tests, whatever is believed; a later one doubles the channel's share if it returned more in the last quarter than
+    all channels did, and otherwise gives it the share it had before the test. A test that has ended is not begun again.
     """
-    money = held(sight)
-    total = np.nansum(money)
-    ours = np.isfinite(money)
-    if not total > 0:
+    stands = trial(sight, share=share)
+    if not stands["fired"]:
         return status_quo(sight)
-    test = ours & (money == np.min(money, where=ours, initial=np.inf))
-    tested = spend_of(sight.brief)[:, test].sum() > 0
-    beats = believed(sight)[test].mean() > (1.0 + ROUNDING) * mean_return(sight)
-    now = money[test].sum() / total
-    if tested and not beats:
-        return status_quo(sight)
-    part = min(max(share, now) * (2.0 if tested else 1.0), 1.0)
-    pot = by_unit(sight, np.where(test, 0, 1), -1).astype(int)
-    return potted(sight, pot, np.array([part, 1.0 - part]))
+    pot = by_unit(sight, np.where(smallest(sight), 0, 1), -1).astype(int)
+    return potted(sight, pot, np.array([stands["share next"], 1.0 - stands["share next"]]))
+
+
+def trial(sight: Sight, *, share: Tested = 0.05) -> Mapping[str, Array]:
+    """How the test of `trial_and_scale` stands, and the share of the budget that it gets next.
+
+    The share before is that of the usual plan for these weeks (`questions.plans[0]`), which decisions do not change.
+    Without a known return of the last quarter a test goes on as it is.
+    """
+    money, test = held(sight), smallest(sight)
+    ours, usual = np.isfinite(money), np.asarray(sight.brief.questions.plans, dtype=float)[0].sum(axis=(0, 1))
+    now, before = (ratio(each[test].sum(), each[ours].sum()) for each in (money, usual))
+    brought, paid = (each[0] for each in earned(sight, (QUARTER,)))
+    result, mean = (ratio(brought[who].sum(), paid[who].sum()) for who in (test, ours))
+    then = now
+    if sight.epoch == 0:
+        then = min(now + share, 1.0)
+    elif now > (1.0 + ROUNDING) * before and np.isfinite(result):
+        then = min(2.0 * now, 1.0) if result > mean + ROUNDING * abs(mean) else before
+    return numbers({
+        "share before": before, "share now": now, "return of the test": result, "line": mean, "share next": then,
+        "fired": abs(then - now) > ROUNDING,
+    })  # fmt: skip
+
+
+def smallest(sight: Sight) -> Array:
+    """The channels [C] of the choice that spent least in the year before the first decision, mostly one."""
+    spend, ours = spend_of(sight.brief), np.isfinite(held(sight))
+    year = spend[: max(0, len(spend) - QUARTER * sight.epoch)][-YEAR:].sum(axis=0)
+    return ours & (year == np.min(year, where=ours, initial=np.inf))
 
 
 # --- totals
@@ -168,7 +194,8 @@ def peak_reserve(
     """40% of a year's budget for the peak quarter, the rest evenly over the other three; split as the status quo.
 
     Source: practitioners' rule, "40% of the year's budget reserved for the peak season". The peak is the 13 weeks in a
-    row that sold most in the last year; the total is what this pace gives over the weeks that are decided on.
+    row that sold most in the last year. Each unit gets what this pace gives over its own weeks: where units are
+    stretches of weeks, money moves to the peak; where all have the same weeks, the total alone changes.
     """
     spend, kpi = spend_of(sight.brief).sum(axis=1), kpi_of(sight.brief)
     if len(kpi) < YEAR:
@@ -177,24 +204,30 @@ def peak_reserve(
     sold = np.nan_to_num([mean_of(last[week : week + QUARTER]) for week in range(YEAR)], nan=-np.inf)
     peak = (np.arange(YEAR) - int(np.argmax(sold))) % YEAR < QUARTER
     pace = np.where(peak, share / QUARTER, (1.0 - share) / (YEAR - QUARTER))
-    weeks = np.arange(horizon(sight)) % YEAR
-    year, there = spend[-YEAR:].sum(), spend[-YEAR:][weeks].sum()
-    return scaled(sight, pace[weeks].sum() * ratio(year, there))
+    own = weeks_of(sight.problem)
+    week = np.arange(own.shape[1]) % YEAR
+    year, spent = spend[-YEAR:].sum(), spend[-YEAR:][week]
+    return scaled(sight, np.array([pace[week[on]].sum() * ratio(year, spent[on].sum()) for on in own]))
 
 
-def contingency(
-    sight: Sight, *, share: Annotated[float, "share of the budget that is kept back", 1.0] = 0.125
-) -> Array:
+def contingency(sight: Sight, *, share: Kept = 0.125) -> Array:
     """12.5% kept back, until the KPI of the last four weeks is below that of a year ago: then all there is is spent.
 
     Source: practitioners' rule, "10-15% kept as contingency and released by a trigger". Nothing can be kept back where
     the total is fixed.
     """
-    kpi, total = kpi_of(sight.brief), status_quo(sight).sum()
-    below = len(kpi) >= YEAR + 4 and mean_of(kpi[-4:]) < mean_of(kpi[-YEAR - 4 : -YEAR])
-    if below:
-        return scaled(sight, 1.0 + ratio(sight.reserve, total))
+    if shortfall(sight, share=share)["fired"]:
+        return scaled(sight, 1.0 + ratio(sight.reserve, status_quo(sight).sum()))
     return scaled(sight, 1.0 - share)
+
+
+def shortfall(sight: Sight, *, share: Kept = 0.125) -> Mapping[str, Array]:
+    """Whether `contingency` is released: mean KPI of the last four weeks, and of the same weeks a year ago."""
+    kpi = kpi_of(sight.brief)
+    now, before = mean_of(kpi[-MONTH:]), mean_of(kpi[-YEAR - MONTH : -YEAR]) if len(kpi) >= YEAR + MONTH else np.nan
+    return numbers({
+        "KPI of 4 weeks": now, "line": before, "kept back": 0.0 if now < before else share, "fired": now < before
+    })  # fmt: skip
 
 
 def competitor_matching(
@@ -265,16 +298,19 @@ def search_after_tv(sight: Sight, *, more: Annotated[float, "how much more searc
     """Search gets 20% more in the week after a TV flight.
 
     Source: practitioners' rule, "after a TV flight raise search by 20% for 3 days": three days are read as a week.
-    Amounts have no weeks: a search channel gets 20% more of the share of its money that falls into such weeks.
+    A search unit gets 20% more of the share of its money that falls into such weeks; one that is a stretch of weeks
+    counts those of its own, so that the raise stays with the stretch after the flight.
     """
-    plan = np.asarray(sight.problem.base, dtype=float).sum(axis=1) + weekly_plan(sight)
-    tv, search = of_kind(sight, ("tv",)), of_kind(sight, SEARCH)
+    problem, search = sight.problem, by_unit(sight, of_kind(sight, SEARCH))
+    tv = of_kind(sight, ("tv",))
+    plan = np.asarray(problem.base, dtype=float).sum(axis=1) + weekly_plan(sight)
     before = spend_of(sight.brief)[-1:, tv].sum()
     on = np.concatenate([[before], plan[:, tv].sum(axis=1)]) > 0
     after = on[:-1] & ~on[1:]
-    money = plan.sum(axis=0)
-    part = np.divide(plan[after].sum(axis=0), money, out=np.zeros_like(money), where=money > 0)
-    return status_quo(sight) * by_unit(sight, 1.0 + more * np.where(search, part, 0.0), 1.0)
+    unit, part = np.asarray(problem.unit), np.zeros(len(problem.status_quo))
+    place = np.nonzero((unit >= 0) & after[:, None, None])
+    np.add.at(part, unit[place], np.asarray(problem.weight, dtype=float)[place])
+    return scaled(sight, 1.0 + more * search * part)
 
 
 # --- what several rules read
@@ -283,6 +319,11 @@ def search_after_tv(sight: Sight, *, more: Annotated[float, "how much more searc
 def of_kind(sight: Sight, kinds: Collection[str]) -> Array:
     """Which channels [C] are of some kinds."""
     return np.isin(np.asarray(sight.brief.context.kind), [KINDS.index(kind) for kind in kinds])
+
+
+def numbers(told: Mapping[str, Any]) -> Mapping[str, Array]:
+    """Reasons of a choice as a whole, each a number []."""
+    return {name: np.asarray(each, dtype=float) for name, each in told.items()}
 
 
 def revenue(sight: Sight) -> float:
@@ -311,9 +352,9 @@ POLICIES = (
     Policy("brand-60-40", performance_and_brand, False, "60% to performance, 40% to brand"),
     Policy("tiers-50-30-20", tiers, True, "50/30/20 to thirds of the geos by size, else of the channels by returns"),
     Policy("kol-matrix", kol_matrix, False, "5/25/70 to the large, the middle and the small channels"),
-    Policy("test-learn-scale", trial_and_scale, True, "5% for the smallest channel, doubled if it beats the mean"),
+    Policy("test-learn-scale", trial_and_scale, True, "5% more for the smallest channel, then twice it or back", trial),
     Policy("peak-reserve", peak_reserve, False, "40% of the year's budget for the peak quarter"),
-    Policy("contingency", contingency, False, "12.5% kept back until sales fall below last year's"),
+    Policy("contingency", contingency, False, "12.5% kept back until sales fall below last year's", shortfall),
     Policy("competitor-matching", competitor_matching, False, "the total follows a competitor's spend, times 1.2"),
     Policy("target-back-solve", target_back_solve, True, "the total that 10% more KPI needs"),
     Policy("revenue-share", share_of_revenue, False, "a total of 10% of revenue"),

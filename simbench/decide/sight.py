@@ -7,7 +7,7 @@ spent, no number) leaves money where it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,9 @@ class Sight(NamedTuple):
 #: A rule: amounts [U] from a sight; limits are applied by the caller (`allowed`). Further parameters are options: they
 #: have defaults, and are annotated with what they mean and, where there is one, the highest number allowed.
 Rule = Callable[..., Array]
+#: Why a rule does what it does, from the same sight and options: numbers by name, each [C], or [] of the choice as a
+#: whole. `fired` is always among them: 1 where the rule's line is crossed, 0 elsewhere. Nothing is drawn.
+Because = Callable[..., Mapping[str, Array]]
 
 
 class Policy(NamedTuple):
@@ -48,6 +51,7 @@ class Policy(NamedTuple):
     rule: Rule
     arms: bool  #: it reads returns, so that it comes in two arms: by claims and by a model
     about: str  #: one line: what it does
+    because: Because | None = None  #: of rules that wait for a line to be crossed
 
 
 # --- the units of a problem
@@ -64,6 +68,14 @@ def owners(problem: Problem) -> tuple[Array, Array]:
         np.maximum.at(high, unit, place[axis])
         found.append(np.where(low == high, high, -1))
     return found[0], found[1]
+
+
+def weeks_of(problem: Problem) -> Array:
+    """Weeks [U, Hd] of the horizon into which each unit lays money: all that are decided, or a stretch of them."""
+    unit = np.asarray(problem.unit)
+    place, found = np.nonzero(unit >= 0), np.zeros((len(problem.status_quo), unit.shape[1]), dtype=bool)
+    found[unit[place], place[1]] = True
+    return found
 
 
 def channels_of(sight: Sight) -> int:
@@ -134,7 +146,7 @@ def ratio(top: float, bottom: float) -> float:
 
 def horizon(sight: Sight) -> int:
     """Weeks that are decided on."""
-    return int(np.shape(sight.problem.unit)[1])
+    return int(weeks_of(sight.problem).any(axis=0).sum())
 
 
 def known(numbers: Array) -> Array:
@@ -161,17 +173,34 @@ def weekly_of(sight: Sight) -> Array:
     return np.where(reported, weekly, np.nan)[: end[-1] + 1 if len(end) else 0]
 
 
+def earned(sight: Sight, lengths: Sequence[int]) -> tuple[Array, Array]:
+    """What channels brought and were paid [n, C] in the last reported weeks, in stretches of some lengths.
+
+    A stretch is pooled, so that its return is the one over the other: a good and a bad week make a middling month.
+    Weeks without a known return count on neither side; all is 0 where fewer weeks were reported.
+    """
+    weekly, count = weekly_of(sight), sum(lengths)
+    weeks, spend = weekly[-count:], spend_of(sight.brief)[: len(weekly)][-count:]
+    known = np.isfinite(weeks) & (len(weeks) == count)
+    parts = np.split(np.arange(len(weeks)), np.cumsum(lengths)[:-1])
+    brought, paid = np.where(known, weeks * spend, 0.0), np.where(known, spend, 0.0)
+    return np.stack([brought[part].sum(axis=0) for part in parts]), np.stack([paid[part].sum(axis=0) for part in parts])
+
+
 # --- ways to move money
 
 
 def status_quo(sight: Sight) -> Array:
-    """The amounts [U] as they are, in an array of one's own."""
+    """The amounts [U] as they are, in an array of one's own. Source: the reference decision of docs/design.md.
+
+    In the closed loop they are the mix of the quarter before, at the total of the usual plan.
+    """
     return np.array(sight.problem.status_quo, dtype=float)
 
 
-def scaled(sight: Sight, factor: float) -> Array:
-    """The status quo, all of it times a factor; left as it is where the factor is no number, or below 0."""
-    return status_quo(sight) * (factor if np.isfinite(factor) and factor >= 0 else 1.0)
+def scaled(sight: Sight, factor: float | Array) -> Array:
+    """The status quo times a factor, one for all or [U]; left as it is where that is no number, or below 0."""
+    return status_quo(sight) * np.where(np.isfinite(factor) & (np.asarray(factor) >= 0), factor, 1.0)
 
 
 def shared(sight: Sight, weights: Array) -> Array:
@@ -230,7 +259,8 @@ def allowed(problem: Problem, amounts: Array) -> Array:
     """
     low, high = np.asarray(problem.budget, dtype=float)
     total = amounts.sum()
-    wanted = amounts * (np.clip(total, low, high) / total) if total > 0 else amounts
+    nearest = np.clip(total, low, high)
+    wanted = amounts if total in (0, nearest) else nearest * portions(amounts)
     return np.asarray(optimum.project(wanted[None], constraints_of(stack([problem])))[0])
 
 

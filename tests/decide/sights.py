@@ -24,6 +24,7 @@ def brief_of(
     population=None,
     horizon=HORIZON,
     scope="national",
+    pacing="last-year",
     budget=(1.0, 1.0),
     hidden=0,
 ):
@@ -42,7 +43,8 @@ def brief_of(
         claims=None if claims is None else np.asarray(claims, dtype=float)[:, None] / geos * np.ones((1, geos, 1)),
     )  # fmt: skip
     last = spend[status_quo_weeks(origin, horizon)]
-    ask = [Asked("fixed", scope, budget, 0.0, 1e3, ()), Asked("free", scope, None, 0.0, 1e3, ())]
+    limits = (("fixed", budget), ("free", None))
+    ask = [Asked(name, scope, total, 0.0, 1e3, (), pacing=pacing) for name, total in limits]
     problems = tuple(one(problem_of(each, last[None], people[None], 5, 0.5), 0) for each in ask)
     future = Future(last, last, None, np.zeros((horizon, geos, controls.shape[1])), np.arange(horizon) / 52)
     questions = Questions(

@@ -11,9 +11,9 @@ from decide.sights import brief_of, by_hand, problem, sight, steady
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from simbench.decide import plans, policies
+from simbench.decide import plans, policies, triggers
 from simbench.decide.policies import POLICIES
-from simbench.decide.sight import allowed, moved, owners, potted, thirds
+from simbench.decide.sight import allowed, believed, by_unit, earned, horizon, moved, owners, potted, thirds, weeks_of
 from simbench.records import Answers
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
@@ -73,18 +73,64 @@ def test_the_kol_matrix_turns_sizes_round():
     np.testing.assert_allclose(weekly_of(policies.kol_matrix(by_hand([70, 20, 10], [1] * 3))), [5, 25, 70])
 
 
-def test_a_test_is_scaled_if_it_beats_the_mean_and_else_goes_back():
-    scaled = policies.trial_and_scale
-    np.testing.assert_allclose(weekly_of(scaled(by_hand([60, 38, 2], [1, 1, 2.0]))), [60 * 90 / 98, 38 * 90 / 98, 10])
-    np.testing.assert_allclose(weekly_of(scaled(by_hand([60, 38, 2], [1, 1, 0.5]))), [60, 38, 2])
-    np.testing.assert_allclose(weekly_of(scaled(by_hand([100, 0], [1, 0.5]))), [95, 5])  # new: whatever is believed
-    np.testing.assert_allclose(weekly_of(scaled(by_hand([80, 20], [1, 2.0]))), [60, 40])  # 5% is the least
+def tried(before, during, result, *, epoch=1):
+    """What test-learn-scale makes, a week, of a mix that was usual, one since `epoch` quarters, and its returns."""
+    spend = np.concatenate([steady(before, 104 - 13 * epoch), steady(during, 13 * epoch)])
+    weekly = np.full(spend.shape, 1.0)
+    weekly[-13:] = result
+    seen = sight(brief_of(spend), np.ones(len(before)), weekly, epoch=epoch)
+    now = QUARTER * np.asarray(during, dtype=float)
+    return weekly_of(policies.trial_and_scale(seen._replace(problem=seen.problem._replace(status_quo=now))))
+
+
+@pytest.mark.parametrize("returns", [[1, 1, 0.1], [1, 1, 9.0], [0, 0, 0], [np.nan] * 3])
+def test_the_first_decision_tests_the_smallest_channel_whatever_is_believed(returns):
+    seen = by_hand([60, 38, 2], returns)
+    np.testing.assert_allclose(weekly_of(policies.trial_and_scale(seen)), [60 * 93 / 98, 38 * 93 / 98, 7])
+    np.testing.assert_allclose(weekly_of(policies.trial_and_scale(seen, share=0.2)), [60 * 78 / 98, 38 * 78 / 98, 22])
+
+
+def test_a_new_channel_gets_its_test():
+    np.testing.assert_allclose(weekly_of(policies.trial_and_scale(by_hand([100, 0], [1, 0.5]))), [95, 5])
+
+
+def test_a_good_result_is_scaled_and_a_bad_one_taken_back():
+    usual, test, doubled = [60, 30, 10], [56, 28, 16], [46, 22, 32]
+    np.testing.assert_allclose(tried(usual, test, [1, 1, 2.0]), [68 * 2 / 3, 68 / 3, 32])
+    np.testing.assert_allclose(tried(usual, test, [1, 1, 0.5]), usual)
+    np.testing.assert_allclose(tried(usual, doubled, [1, 1, 2.0], epoch=2), [36 * 46 / 68, 36 * 22 / 68, 64])
+    np.testing.assert_allclose(tried(usual, doubled, [1, 1, 0.5], epoch=2), [90 * 46 / 68, 90 * 22 / 68, 10])
+    np.testing.assert_allclose(tried(usual, [20, 20, 60], [1, 1, 2.0], epoch=3), [0, 0, 100])  # no more than all
+
+
+def test_a_test_without_a_result_goes_on_and_one_that_has_ended_is_over():
+    np.testing.assert_allclose(tried([60, 30, 10], [56, 28, 16], [1, 1, np.nan]), [56, 28, 16])
+    np.testing.assert_allclose(tried([60, 30, 10], [60, 30, 10], [1, 1, 9.0], epoch=2), [60, 30, 10])
+
+
+def test_the_share_before_a_test_is_that_of_the_season():
+    """The small channel spends 20 of 100 in the first quarter of a year and nothing in the others."""
+    spend = steady([100.0, 0.0])
+    spend[np.arange(104) % 52 < 13] = [80.0, 20.0]
+    spend[91:] = [50.0, 50.0]  # the quarter that was tested
+    weekly = np.tile([1.0, 0.5], (104, 1))
+    seen = sight(brief_of(spend), [1.0, 0.5], weekly, epoch=1)
+    seen = seen._replace(problem=seen.problem._replace(status_quo=QUARTER * np.array([70.0, 30.0])))
+    np.testing.assert_allclose(weekly_of(policies.trial_and_scale(seen)), [80, 20])
+    told = policies.trial(seen)
+    assert (told["share before"], told["share now"], told["share next"]) == pytest.approx((0.2, 0.3, 0.2))
+    assert (told["return of the test"], told["line"], told["fired"]) == pytest.approx((0.5, 0.75, 1.0))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_test_that_returns_what_all_do_does_not_beat_the_mean(seed):
-    seen = by_hand(np.random.default_rng(seed).lognormal(3, 1, 4), [1.5] * 4)
-    np.testing.assert_array_equal(policies.trial_and_scale(seen), seen.problem.status_quo)
+    usual = np.random.default_rng(seed).lognormal(3, 1, 4)
+    test = usual + np.where(usual == usual.min(), 10.0, 0.0)
+    np.testing.assert_allclose(portions_of(tried(usual, test, [1.5] * 4)), portions_of(usual))
+
+
+def portions_of(amounts):
+    return np.asarray(amounts) / np.sum(amounts)
 
 
 def test_the_peak_quarter_has_forty_per_cent_of_the_year():
@@ -97,6 +143,20 @@ def test_the_peak_quarter_has_forty_per_cent_of_the_year():
     np.testing.assert_allclose(policies.peak_reserve(seen), 0.2 * 52 * np.array([60, 40]))
     short = sight(brief_of(steady([60, 40], 40)), [1, 1])
     np.testing.assert_allclose(policies.peak_reserve(short), short.problem.status_quo)
+
+
+def test_where_units_are_stretches_the_peak_gets_its_money_when_it_comes():
+    kpi = np.ones(104)
+    kpi[52 + 20 : 52 + 33] = 3.0  # weeks 20-32: six of them in the second quarter, seven in the third
+    spend = steady([60.0, 40.0]) * np.where(np.arange(104) % 52 < 13, 2.0, 1.0)[:, None]
+    seen = sight(brief_of(spend, kpi=kpi, horizon=52, pacing=13), [1, 1], which=0)
+    year = 65 * 100.0
+    share = np.array([0.2, 7 * 0.6 / 39 + 6 * 0.4 / 13, 6 * 0.6 / 39 + 7 * 0.4 / 13, 0.2])
+    told = policies.peak_reserve(seen)
+    np.testing.assert_allclose(told, np.outer(share * year, [0.6, 0.4]).ravel())
+    np.testing.assert_allclose(allowed(seen.problem, told), told)  # the total is last year's
+    as_one = sight(brief_of(spend, kpi=kpi, horizon=52), [1, 1], which=0)
+    np.testing.assert_allclose(policies.peak_reserve(as_one), as_one.problem.status_quo)
 
 
 @pytest.mark.parametrize(("last", "factor"), [(1.0, 0.875), (0.9, 1.1)])
@@ -140,6 +200,37 @@ def test_search_follows_a_tv_flight():
     seen = sight(brief_of(spend, kinds=["tv", "generic-search", "email"]), [1, 1, 1])
     after = (30 + 10) / 150  # weeks 3 and 8
     np.testing.assert_allclose(policies.search_after_tv(seen), [300, 150 * (1 + 0.2 * after), 130])
+
+
+def test_search_is_raised_in_the_stretch_after_a_flight_and_in_no_other():
+    spend = steady([0.0, 10.0, 10.0])
+    spend[52:55, 0] = 50  # weeks 0-2 of the year ahead: the first stretch of four holds the week after
+    spend[56:60, 0] = 50  # the second stretch, all of it
+    seen = sight(brief_of(spend, kinds=["tv", "generic-search", "email"], horizon=16, pacing=4), [1, 1, 1])
+    raised = policies.search_after_tv(seen).reshape(4, 3) / np.where(
+        seen.problem.status_quo > 0, seen.problem.status_quo, 1
+    ).reshape(4, 3)
+    np.testing.assert_allclose(raised[:, 1], [1.05, 1.0, 1.05, 1.0])  # one week of four
+    np.testing.assert_allclose(raised[:, 2], 1.0)
+
+
+def test_units_know_their_weeks():
+    stretches = brief_of(steady([50, 50]), horizon=10, pacing=4).questions.problems[0]
+    assert [np.flatnonzero(on).tolist() for on in weeks_of(stretches)[::2]] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    unit = np.full((1, 13, 1, 2), -1)
+    unit[:, :4] = [0, 1]
+    some = by_hand([50, 50], [1, 1])._replace(problem=problem(unit, np.ones(unit.shape) / 4, [200, 200]))
+    assert horizon(some) == 4 and horizon(by_hand([50, 50], [1, 1])) == 13
+
+
+def test_stretches_are_pooled():
+    """A return of 1 on 10 and of 4 on 20 are 3 on 30; a week without a return counts on neither side."""
+    spend, weekly = steady([10.0], 6), np.full((6, 1), 1.0)
+    spend[5], weekly[5], weekly[2] = 20.0, 4.0, np.nan
+    seen = sight(brief_of(spend), [1.0], weekly)
+    brought, paid = earned(seen, (2, 2))
+    np.testing.assert_allclose((brought.ravel(), paid.ravel()), ([10, 90], [10, 30]))
+    assert not earned(seen, (4, 4))[1].any()  # eight weeks were not reported
 
 
 def test_of_three_plans_the_one_with_the_best_worst_tenth():
@@ -246,12 +337,34 @@ def sights(draw):
     hidden = draw(st.sampled_from([0, 3]))
     weekly[weeks - hidden :] = np.nan
     spend[weeks - hidden :] = draw(st.sampled_from([0.0, np.nan]))
+    scope, pacing = draw(st.sampled_from([("national", "last-year"), ("geo", "last-year"), ("national", 4)]))
     brief = brief_of(
         spend, kpi=kpi, kinds=list(kinds), controls=random.random((weeks, 1)), hidden=hidden,
-        population=random.lognormal(0, 1, geos), scope=draw(st.sampled_from(["national", "geo"])),
+        population=random.lognormal(0, 1, geos), scope=scope, pacing=pacing,
     )  # fmt: skip
-    reserve = draw(st.sampled_from([0.0, 10.0]))
-    return sight(brief, returns, weekly, which=draw(st.sampled_from([0, 1])), seed=seed, reserve=reserve)
+    reserve, epoch = draw(st.sampled_from([0.0, 10.0])), draw(st.sampled_from([0, 1, 2]))
+    seen = sight(brief, returns, weekly, which=draw(st.sampled_from([0, 1])), seed=seed, reserve=reserve, epoch=epoch)
+    mixed = seen.problem.status_quo * random.lognormal(0, 0.5 * (epoch > 0), len(seen.problem.status_quo))
+    return seen._replace(problem=seen.problem._replace(status_quo=mixed))
+
+
+@st.composite
+def lively(draw):
+    """Ordinary data in which triggers fire: all channels spend, most report, and weeks are noisy."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    channels, geos, scope = (
+        draw(st.integers(2, 5)),
+        draw(st.sampled_from([1, 3])),
+        draw(st.sampled_from(["national", "geo"])),
+    )
+    spend = random.lognormal(3, 1, channels) * random.lognormal(0, 0.05, (110, geos, channels))
+    returns = random.uniform(0.5, 4.0, channels)
+    weekly = returns * random.lognormal(0, draw(st.sampled_from([0.15, 0.5])), (110, channels))
+    weekly[random.random(weekly.shape) < 0.05] = np.nan
+    brief = brief_of(spend, kpi=1000.0 * random.lognormal(0, 0.2, 110), scope=scope)
+    seen = sight(brief, returns, weekly, epoch=draw(st.sampled_from([0, 1, 2])))
+    mixed = seen.problem.status_quo * random.lognormal(0, 0.5, len(seen.problem.status_quo))
+    return seen._replace(problem=seen.problem._replace(status_quo=mixed))
 
 
 def afresh(seen, **changes):
@@ -323,15 +436,106 @@ def test_channels_have_no_order(policy, seen, seed):
     np.testing.assert_allclose(policy.rule(other), told[units], rtol=1e-6, atol=1e-6 * (1.0 + told.sum()))
 
 
-@settings(max_examples=30, deadline=None)
-@given(seen=sights(), shares=st.lists(st.floats(0.0, 5.0), min_size=15, max_size=15))
-def test_what_is_allowed_is_within_the_limits(seen, shares):
-    chosen = seen.problem
-    assume(chosen.status_quo.sum() > 0)
-    amounts = allowed(chosen, chosen.status_quo * shares[: len(chosen.status_quo)])
-    slack = 1e-6 * chosen.status_quo.sum()
-    assert (amounts >= chosen.lower - slack).all() and (amounts <= chosen.upper + slack).all()
-    assert chosen.budget[0] - slack <= amounts.sum() <= chosen.budget[1] + slack
+def of_one_scale(money):
+    """Whether something is spent, and nothing beside it that is no money: limits of it are lost in rounding."""
+    return money.sum() > 0 and (money[money > 0] > 1e-6 * money.sum()).all()
+
+
+def tight(chosen, random):
+    """The same choice within narrow boxes, a narrow total and two groups; the status quo is allowed."""
+    now = chosen.status_quo
+    groups = (random.random((2, len(now))) < 0.5).astype(float)
+    return chosen._replace(
+        lower=now * random.uniform(0.6, 1.0, len(now)), upper=now * random.uniform(1.0, 1.6, len(now)),
+        budget=now.sum() * np.array([0.97, 1.02]),
+        groups=groups, group_low=0.95 * groups @ now, group_high=1.03 * groups @ now,
+    )  # fmt: skip
+
+
+def within(chosen, amounts):
+    """Whether amounts keep to boxes, total and groups."""
+    slack, groups = 1e-6 * chosen.status_quo.sum(), chosen.groups @ amounts
+    return bool(
+        (amounts >= chosen.lower - slack).all() and (amounts <= chosen.upper + slack).all()
+        and chosen.budget[0] - slack <= amounts.sum() <= chosen.budget[1] + slack
+        and (groups >= chosen.group_low - slack).all() and (groups <= chosen.group_high + slack).all()
+    )  # fmt: skip
+
+
+@settings(max_examples=50, deadline=None)
+@given(seen=sights(), shares=st.lists(st.floats(0.0, 5.0), min_size=20, max_size=20), seed=st.integers(0, 99))
+def test_what_is_allowed_is_within_limits_that_bind(seen, shares, seed):
+    assume(of_one_scale(seen.problem.status_quo))
+    chosen = tight(seen.problem, np.random.default_rng(seed))
+    wanted = chosen.status_quo * shares[: len(chosen.status_quo)]
+    assume(not within(chosen, wanted))
+    assert within(chosen, allowed(chosen, wanted))
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+@settings(max_examples=15, deadline=None)
+@given(seen=sights(), seed=st.integers(0, 99))
+def test_what_a_rule_may_do_is_within_limits_that_bind(policy, seen, seed):
+    assume(of_one_scale(seen.problem.status_quo))
+    chosen = tight(seen.problem, np.random.default_rng(seed))
+    assert within(chosen, allowed(chosen, policy.rule(afresh(seen, problem=chosen))))
+
+
+@pytest.mark.parametrize("name", ["return-falling", "below-target", "conversions-cut", "quarterly-cut"])
+@settings(max_examples=50, deadline=None)
+@given(seen=st.one_of(sights(), lively()))
+def test_a_cap_of_a_quarter_leaves_three_quarters_of_every_unit(name, seen):
+    rule = next(policy.rule for policy in triggers.POLICIES if policy.name == name)
+    assert (rule(afresh(seen)) >= 0.75 * seen.problem.status_quo * (1.0 - 1e-12)).all()
+
+
+# --- reasons
+
+
+@pytest.mark.parametrize("policy", [p for p in POLICIES if p.because], ids=lambda p: p.name)
+@settings(max_examples=20, deadline=None)
+@given(seen=sights())
+def test_reasons_are_numbers_by_channel_or_of_the_choice_and_draw_nothing(policy, seen):
+    blind = seen._replace(generator=None)
+    told, again = policy.because(blind), policy.because(blind)
+    assert {"fired", "line"} <= set(told)
+    for name, each in told.items():
+        assert each.dtype == float and each.shape in ((), (len(seen.returns),))
+        np.testing.assert_array_equal(each, again[name])
+    assert np.isin(told["fired"], [0.0, 1.0]).all()
+
+
+@pytest.mark.parametrize("policy", triggers.POLICIES, ids=lambda policy: policy.name)
+@settings(max_examples=50, deadline=None)
+@given(seen=st.one_of(sights(), lively()))
+def test_a_channel_loses_where_its_line_is_crossed_and_nowhere_else(policy, seen):
+    now = seen.problem.status_quo
+    assume((now[now > 0] > 1e-9).all())
+    fired = by_unit(seen, policy.because(seen)["fired"]) > 0
+    taken = (now * by_unit(seen, believed(seen)))[~fired].sum() > 0  # somebody is left to take the money
+    loses = fired & (now > 0) & taken & (policy.name != "benchmark-alarm")
+    amounts = policy.rule(seen)
+    np.testing.assert_array_equal(amounts < 0.999 * now, loses)
+    assert loses.any() or np.allclose(amounts, now, rtol=1e-12, atol=0.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seen=st.one_of(sights(), lively()))
+def test_a_test_moves_money_where_its_reasons_say_so(seen):
+    now = seen.problem.status_quo
+    assume((now[now > 0] > 1e-9).all())
+    moves = not np.allclose(policies.trial_and_scale(seen), now, rtol=1e-10, atol=0.0)
+    assert moves == policies.trial(seen)["fired"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(seen=st.one_of(sights(), lively()))
+def test_a_contingency_is_kept_back_unless_its_reasons_say_otherwise(seen):
+    now = seen.problem.status_quo.sum()
+    assume(now > 1e-9)
+    told = policies.shortfall(seen)
+    assert (policies.contingency(seen).sum() < now * (1.0 - 1e-9)) == (not told["fired"])
+    assert (told["kept back"] > 0) == (not told["fired"])
 
 
 # --- the page

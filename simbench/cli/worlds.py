@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from simbench.cli.common import emit, example, force_option, free, json_option, page, progress, table
+from simbench.cli.common import (
+    emit,
+    example,
+    force_option,
+    free,
+    json_option,
+    page,
+    progress,
+    table,
+    warn_of_successors,
+)
 from simbench.errors import BadInput
 
 
@@ -215,10 +225,13 @@ def draw(scenario: str, replicates: int, out: Path, with_truth: bool, force: boo
 
     check_folder(out, force=force)
     prepare_process()
+    from simbench.world.scenario import read_scenario
     from simbench.world.truth import draw as draw_worlds
 
+    told = read_scenario(scenario)
+    warn_of_successors([told])
     with progress(f"drawing {scenario}", quiet=as_json):
-        drawn = draw_worlds(scenario, replicates, truth=with_truth)
+        drawn = draw_worlds(told, replicates, truth=with_truth)
         write_folder(drawn, out, with_truth=with_truth, force=force)
     briefs = [f"brief-{number:04d}" for number in range(1, replicates + 1)]
     if as_json:

@@ -178,6 +178,7 @@ def test_no_plan_is_worth_more_than_the_bound(one):
 
 
 def test_who_is_outside_published_ranges_says_why(one):
+    """One way: a file may say of itself what no range tells, for example that its spend is made up."""
     outside = [f"{each.quantity} {each.unit}: {each.value:.3g}" for each in findings(one) if not each.inside]
     assert one.scenario.unrealistic or not outside, outside
 

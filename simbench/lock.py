@@ -7,7 +7,7 @@ name (docs/versioning.md).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +55,8 @@ def summary(scenario: Any) -> dict[str, float]:
         "responding": truth.responding.contribution[:, 0].sum(), "path_held": truth.path_held.contribution[:, 0].sum(),
         "impulse": np.nansum(answers.impulse), "curve": np.nansum(answers.curve), "baseline": answers.baseline.sum(),
     }  # fmt: skip
+    shown = {"claims": panel.claims, "mask": panel.mask, "exposure": panel.exposure}  # None where there are none
+    numbers |= {key: path.sum() for key, path in shown.items() if path is not None}
     for c, channel in enumerate(drawn.labels.channels):
         numbers[f"contribution {channel}"] = answers.contribution[:, 0, c].sum()
         numbers[f"marginal {channel}"] = np.nansum(answers.marginal[:, 0, c])
@@ -109,6 +111,7 @@ def check(progress: Callable[[str], None] = lambda name: None, *, numbers: bool 
     """
     locked, faults = read(), []
     scenarios = {scenario.name: scenario for scenario in shipped()}
+    faults += unsucceeded(list(scenarios.values()))
     faults += [Fault(name, False, "is locked but not shipped") for name in sorted(set(locked) - set(scenarios))]
     for name, scenario in scenarios.items():
         progress(name)
@@ -121,12 +124,29 @@ def check(progress: Callable[[str], None] = lambda name: None, *, numbers: bool 
     return faults
 
 
-def compare(name: str, locked: dict[str, float], now: dict[str, float]) -> list[Fault]:
-    """Numbers that moved although the digest did not."""
-    if set(locked) != set(now):
-        return [Fault(name, True, f"other numbers are summarised: {sorted(set(locked) ^ set(now))}")]
-    moved = [key for key in sorted(now) if abs(now[key] - locked[key]) > TOLERANCE * max(abs(locked[key]), 1e-12)]
+def unsucceeded(scenarios: Sequence[Any]) -> list[Fault]:
+    """Scenarios that are superseded by one that is not among them, or by themselves; a sweep goes by its file too."""
+    names = {scenario.name for scenario in scenarios} | {file_of(scenario) for scenario in scenarios}
     return [
+        Fault(scenario.name, False, f"is superseded by '{scenario.superseded_by}', which is no other shipped scenario")
+        for scenario in scenarios
+        if scenario.superseded_by and scenario.superseded_by not in names - {scenario.name, file_of(scenario)}
+    ]
+
+
+def file_of(scenario: Any) -> str:
+    """Name of the file that a scenario or a point of its sweep stands in."""
+    return str(scenario.name).partition("[")[0]
+
+
+def compare(name: str, locked: dict[str, float], now: dict[str, float]) -> list[Fault]:
+    """Numbers that moved, or went, although the digest did not; and those that are not locked yet."""
+    gone, new = sorted(set(locked) - set(now)), sorted(set(now) - set(locked))
+    faults = [Fault(name, True, f"numbers are no longer summarised: {', '.join(gone)}")] if gone else []
+    faults += [Fault(name, False, f"numbers are not locked yet: {', '.join(new)}")] if new else []
+    common = sorted(set(now) & set(locked))
+    moved = [key for key in common if abs(now[key] - locked[key]) > TOLERANCE * max(abs(locked[key]), 1e-12)]
+    return faults + [
         Fault(name, True, f"{key} moved from {locked[key]:.10g} to {now[key]:.10g} under the same digest")
         for key in moved
     ]

@@ -119,6 +119,7 @@ def test_list() -> None:
 @pytest.mark.parametrize("name", scenario_names())
 def test_show_has_a_card_of_every_scenario(name: str) -> None:
     text = printed("show", name, "--no-truth")
+    assert (f"against {read_scenario(name).base}" in text) == (read_scenario(name).base is not None)
     assert text.startswith(name) and "digest" in text and "truth" not in text.split("channel")[-1]
     assert max(len(line) for line in text.splitlines()) <= 100
     assert not any(line.endswith(" ") for line in text.splitlines())

@@ -29,12 +29,10 @@ kind = "gaussian"
 share = 0.05
 [geo]
 count = {geos}
-population_sd = 0.7
-level_sd = 0.2
-spend_sd = 0.4
-effect_sd = 0.3
 {extra}
 """
+#: How unlike geos are, where there are several.
+APART = "population_sd = 0.7\nlevel_sd = 0.2\nspend_sd = 0.4\neffect_sd = 0.3\n"
 
 CHANNEL = """
 [[channels]]
@@ -82,8 +80,9 @@ def scenario(
 ) -> str:
     """A scenario's text; with `base` it draws the innovations of that family."""
     unseen = "shock = { rho = 0.7, sd = 0.1 }" if shock else ""
+    apart = APART if geos > 1 else ""
     short = ", part_of_a_year = true" if weeks < 52 else ""
-    head = HEAD.format(name=name, weeks=weeks, geos=geos, value=value, shock=unseen, short=short, extra=extra)
+    head = HEAD.format(name=name, weeks=weeks, geos=geos, value=value, shock=unseen, short=short, extra=apart + extra)
     text = head + "".join(channels)
     return text.replace('breaks = ""', f'base = "{base}"\nbreaks = "compound"', 1) if base else text
 

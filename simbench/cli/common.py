@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,8 @@ from simbench.errors import BadInput, Damaged
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from simbench.world.scenario import Scenario
 
 SCHEMA_VERSION = 1
 #: Columns of every printed page; a narrower terminal gets its own width.
@@ -58,6 +60,14 @@ def force_option(verb: _Verb) -> _Verb:
 def one_line(text: str) -> str:
     """Text without line breaks and control characters."""
     return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in text).split())
+
+
+def warn_of_successors(scenarios: Iterable[Scenario]) -> None:
+    """A line on stderr for each file of scenarios that another has come for."""
+    successors = {scenario.name.partition("[")[0]: scenario.superseded_by for scenario in scenarios}
+    for name, successor in successors.items():
+        if successor:
+            click.echo(f"warning: {name} is superseded by {one_line(successor)}", err=True)
 
 
 def emit(content: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from simbench.cli.common import counted, emit, example, json_option, page
+from simbench.cli.common import counted, emit, example, json_option, page, warn_of_successors
 from simbench.errors import BadInput
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -75,6 +75,7 @@ def run(
         limits = limits._replace(memory=memory << 20)
     limit = None if time_limit is None else seconds("--time-limit", time_limit)
     p = plan(sources, backends or DEFAULT, replicates=replicates, only=only, transforms=transforms or ("",))
+    warn_of_successors(source.scenario for source in p.sources)
     folder = folder_of(p, store)
     if dry_run:
         _dry(p, folder, jobs or cores(), as_json)

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from simbench.cli.common import emit, example, force_option, free, json_option, page, progress, table
+from simbench.cli.common import (
+    emit,
+    example,
+    force_option,
+    free,
+    json_option,
+    page,
+    progress,
+    table,
+    warn_of_successors,
+)
 from simbench.errors import BadInput
 
 
@@ -138,7 +148,7 @@ def print_card(console: Any, card: dict[str, Any]) -> None:
 
     broken = f"{card['breaks']}: {card['breaks_meaning']}" if card["breaks"] else card["breaks_meaning"]
     time, kpi = card["time"], card["kpi"]
-    ahead = ", ".join(f"{key} {time[key]}" for key in ("holdout", "horizon", "tail"))
+    ahead = ", ".join(f"{key.replace('_', '-')} {time[key]}" for key in ("pre_history", "holdout", "horizon", "tail"))
     worth = "" if kpi["unit"] == "revenue" else f", each worth {kpi['value']:g}"
     console.print(f"{card['name']}: {card['title']}" if card["title"] else card["name"], style="bold")
     for label, text in (
@@ -152,13 +162,17 @@ def print_card(console: Any, card: dict[str, Any]) -> None:
         ("digest", card["digest"][:16]),
         ("time", f"{time['weeks']} weeks from {time['start']}, {ahead}"),
         ("geos", card["geos"] if card["geos"] > 1 else "one, national"),
+        ("geos differ", card["geo_spread"]),
         ("tiers", "; ".join(card["tiers"])),
         ("KPI", f"{kpi['unit']}{worth}, margin {kpi['margin']:g}"),
         ("demand", "; ".join(card["demand"])),
         ("budget cycle", card["budget_cycle"]),
+        ("correlation", card["spend_correlation"] and f"{card['spend_correlation']}, of all correlated channels"),
         ("synergies", "; ".join(card["synergies"])),
         ("noise", card["noise"]),
         ("seen with", "; ".join(card["measure"])),
+        ("asked to decide", "; ".join(card["problems"])),
+        ("sweep", card["sweep"]),
         ("points", ", ".join(card["points"])),
     ):  # fmt: skip
         field(label, text)
@@ -166,6 +180,12 @@ def print_card(console: Any, card: dict[str, Any]) -> None:
     rows = [[_called(channel), *(channel[key] for key in keys)] for channel in card["channels"]]
     console.print()
     console.print(table(("channel", "spend", "carry-over", "saturation", "effect"), rows))
+    if card["base"]:
+        console.print()
+        if card["changes"]:
+            console.print(table((f"against {card['base']}", "there", "here"), card["changes"]))
+        else:
+            console.print(f"against {card['base']}: nothing but the sweep")
 
 
 def _called(channel: dict[str, str]) -> str:
@@ -205,10 +225,13 @@ def draw(scenario: str, replicates: int, out: Path, with_truth: bool, force: boo
 
     check_folder(out, force=force)
     prepare_process()
+    from simbench.world.scenario import read_scenario
     from simbench.world.truth import draw as draw_worlds
 
+    told = read_scenario(scenario)
+    warn_of_successors([told])
     with progress(f"drawing {scenario}", quiet=as_json):
-        drawn = draw_worlds(scenario, replicates, truth=with_truth)
+        drawn = draw_worlds(told, replicates, truth=with_truth)
         write_folder(drawn, out, with_truth=with_truth, force=force)
     briefs = [f"brief-{number:04d}" for number in range(1, replicates + 1)]
     if as_json:

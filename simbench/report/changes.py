@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simbench.report.words import number
+from simbench.report.numbers import number
 from simbench.world.scenario import OWN, Distribution, Scenario, points, quantile
 from simbench.world.scenario_files import CHOOSERS, EXCLUSIVE
 from simbench.world.scenario_numbers import Table, support
@@ -90,6 +90,63 @@ def _is_list(value: Any) -> bool:
 def _excluded(path: Sequence[Part]) -> bool:
     """A key that went because another took its place: the other one is told."""
     return any(path[-1].key in group for group in EXCLUSIVE)
+
+
+# --- value by value
+
+
+class Difference(NamedTuple):
+    """One key path whose value differs, in words; "-" where nothing stands."""
+
+    key: str
+    before: str
+    after: str
+
+
+def leaves(scenario: Scenario) -> dict[str, Any]:
+    """Every value of a scenario by its key path, defaults too, but nothing that a file says of itself.
+
+    Entries of lists go by their `name`, else by position; a distribution and a list of values are one value.
+
+    Examples
+    --------
+    >>> from simbench.world.scenario import read_scenario
+    >>> leaves(read_scenario("clean"))["noise.share"]
+    0.05
+    """
+    tables = ((key, getattr(scenario, key)) for key in type(scenario).model_fields if key not in OWN)
+    return dict(leaf for key, value in tables for leaf in _leaves(key, value))
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if _is_table(value):
+        for key in type(value).model_fields:
+            if key != "name":  # part of the path
+                yield from _leaves(f"{path}.{key}", getattr(value, key))
+    elif isinstance(value, tuple) and any(map(_is_table, value)):
+        for place, entry in enumerate(value):
+            yield from _leaves(f"{path}.{getattr(entry, 'name', place)}", entry)
+    elif value not in (None, ()):
+        yield path, value
+
+
+def differences(base: Scenario, scenario: Scenario) -> list[Difference]:
+    """Every key path whose value differs between two scenarios: nothing is left out or taken together.
+
+    Examples
+    --------
+    >>> from simbench.world.scenario import read_scenario
+    >>> differences(read_scenario("clean"), read_scenario("wandering-baseline"))[0]
+    Difference(key='demand.trend.kind', before='linear', after='random-walk')
+    """
+    before, after = leaves(base), leaves(scenario)
+    differing = (key for key in {**after, **before} if before.get(key) != after.get(key))
+    return [_difference(key, before.get(key), after.get(key)) for key in differing]
+
+
+def _difference(key: str, before: Any, after: Any) -> Difference:
+    old, new = ("-" if value is None else _text(value) for value in (before, after))
+    return Difference(key, old, f"another {new}" if old == new else new)  # long lists that differ in the middle
 
 
 # --- differences of one kind, together

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simbench.world.scenario import BREAKS, Scenario, family, points, scenario_digest
+from simbench.report.changes import differences, swept
+from simbench.report.numbers import number as number
+from simbench.world.scenario import BREAKS, Scenario, base_of, family, points, scenario_digest
+from simbench.world.scenario_numbers import Table
 
 #: Differences below this share are not worth a sentence.
 NOTABLE = 0.005
@@ -53,23 +56,6 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def number(value: Any) -> str:
-    """A number of a scenario file, or the distribution it is drawn from."""
-    kind = getattr(value, "dist", None)
-    if kind is None:
-        return f"{value:,.10g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
-    if kind in ("uniform", "log-uniform"):
-        return f"{number(value.low)} to {number(value.high)}" + (" (log)" if kind == "log-uniform" else "")
-    if kind == "normal":
-        return f"normal {number(value.mean)} (sd {number(value.sd)})"
-    if kind == "lognormal":
-        return f"lognormal {number(value.median)} (sigma {number(value.sigma)})"
-    if kind == "choice":
-        return "one of " + ", ".join(number(v) for v in value.values)
-    rest = ", ".join(number(v) for v in value.model_dump(exclude={"dist"}).values())
-    return f"{kind}({rest})"
-
-
 def phrase(table: Any, *left_out: str) -> str:
     """A table of the file on one line: its kind or name, then what it says beyond the defaults."""
     chooser = next((key for key in ("kind", "rule", "name") if hasattr(table, key)), "")
@@ -84,7 +70,7 @@ def phrase(table: Any, *left_out: str) -> str:
 def _item(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(_item(v) for v in value)
-    if hasattr(value, "dist") or not hasattr(value, "model_fields"):
+    if hasattr(value, "dist") or not isinstance(value, Table):
         return number(value)
     return f"({phrase(value) or 'as usual'})"
 
@@ -94,7 +80,7 @@ def _item(value: Any) -> str:
 
 def card(scenario: Scenario) -> dict[str, Any]:
     """What a scenario is, for a person and for ``--json``."""
-    time, points_of = scenario.time, points(scenario)
+    time, points_of, base, sweep = scenario.time, points(scenario), base_of(scenario), swept(scenario)
     return {
         "name": scenario.name,
         "title": clean(scenario.title),
@@ -107,16 +93,22 @@ def card(scenario: Scenario) -> dict[str, Any]:
         "superseded_by": clean(scenario.superseded_by),
         "family": family(scenario),
         "digest": scenario_digest(scenario),
+        "base": "" if base is None else base.name,
+        "changes": [] if base is None else differences(base, scenario),
+        "sweep": "" if sweep is None else f"{sweep.path}: {sweep.text}",
         "points": [] if scenario.sweep is None else [point.name for point in points_of],
-        "time": {key: getattr(time, key) for key in ("start", "weeks", "holdout", "horizon", "tail")},
+        "time": {key: getattr(time, key) for key in ("start", "weeks", "pre_history", "holdout", "horizon", "tail")},
         "geos": scenario.geo.count,
+        "geo_spread": phrase(scenario.geo, "count", "tiers"),
         "tiers": [phrase(tier) for tier in scenario.geo.tiers],
         "budget_cycle": "" if scenario.spend.cycle is None else phrase(scenario.spend.cycle),
+        "spend_correlation": "" if scenario.spend.correlation is None else number(scenario.spend.correlation),
         "synergies": [phrase(synergy) for synergy in scenario.synergies],
         "kpi": {"unit": scenario.kpi.unit, "value": scenario.kpi.value, "margin": scenario.kpi.margin},
         "demand": _demand(scenario),
         "noise": phrase(scenario.noise),
         "measure": [phrase(step, "name") for step in scenario.measure],
+        "problems": [phrase(problem) for problem in scenario.questions.problems],
         "channels": [_channel(channel) for channel in scenario.channels],
     }
 
@@ -136,7 +128,7 @@ def _demand(scenario: Scenario) -> list[str]:
         said.append(f"promotions of {weeks} weeks in every {every}, {moved}{_sight(demand.promotions)}")
     said += [f"event {event.name}, lift {number(event.lift)}{_sight(event)}" for event in demand.events]
     said += [
-        f"control {control.name}, effect {number(control.effect)}{_sight(control)}" for control in scenario.controls
+        f"control {control.name}: {phrase(control, 'name', 'seen')}{_sight(control)}" for control in scenario.controls
     ]
     return said
 
@@ -154,11 +146,13 @@ def _channel(channel: Any) -> dict[str, str]:
         effect += f"; price {phrase(channel.price)}"
     if channel.exposure_seen:
         effect += "; contacts are seen"
+    if channel.national_only:
+        effect += "; one budget for the nation"
     return {
         "name": channel.name,
         "kind": channel.kind,
         "spend": phrase(channel.spend, "lever") + (" (bought)" if channel.spend.lever == "bought" else ""),
-        "carry_over": phrase(channel.carry_over, "length"),
+        "carry_over": phrase(channel.carry_over),
         "saturation": phrase(channel.saturation) + (", first" if channel.order == "saturation-first" else ""),
         "effect": effect,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from os.path import isfile  # unlike that of pathlib, it has no fault of its own: a name too long is no file
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
@@ -23,7 +24,7 @@ from simbench.world.scenario_numbers import Distribution, Table, Uniform, neares
 from simbench.world.scenario_words import BREAKS, KebabCase, Version
 
 __all__ = [
-    "BREAKS", "VERSIONS", "Distribution", "Scenario", "Suite", "SuiteEntry", "family", "json_schema",
+    "BREAKS", "VERSIONS", "Distribution", "Scenario", "Suite", "SuiteEntry", "base_of", "family", "json_schema",
     "numbers", "points", "quantile", "read_scenario", "read_suite", "recorded_paths", "scenario_digest",
     "scenario_folder", "scenario_names", "suite_names",
 ]  # fmt: skip
@@ -191,6 +192,7 @@ def _load(path: Path, above: tuple[Path, ...]) -> Scenario:
     scenario = _scenario(table, where)
     scenario._file, scenario._family = where, family(parent) if parent else scenario.name
     scenario._folders = (path.parent, *(parent._folders if parent else ()))
+    _find_recorded(scenario, where)
     return scenario
 
 
@@ -246,6 +248,7 @@ def points(scenario: Scenario) -> tuple[Scenario, ...]:
         point = _scenario({**own, **merged(_sparse(scenario), changed)}, where + label)
         point = point.model_copy(update={"name": scenario.name + label})
         point._file, point._family, point._folders = where, family(scenario), scenario._folders
+        _find_recorded(point, where + label)
         found.append(point)
     names = [point.name for point in found]
     if len(set(names)) < len(names):
@@ -307,6 +310,18 @@ def family(scenario: Scenario) -> str:
     return scenario._family or scenario.name
 
 
+def base_of(scenario: Scenario) -> Scenario | None:
+    """The scenario that a file begins from, read anew; None for one without a base.
+
+    Raises
+    ------
+    BadInput
+        If it is gone or wrong.
+    """
+    folders = (*scenario._folders[:1], scenario_folder())
+    return None if scenario.base is None else _read(scenario.base, folders)
+
+
 def numbers(scenario: Scenario) -> dict[str, float | Distribution]:
     """Every number that may be a distribution, by key path (docs/worlds.md, section 2).
 
@@ -358,15 +373,29 @@ def recorded_paths(scenario: Scenario) -> dict[str, np.ndarray]:
     for channel in scenario.channels:
         if channel.spend.rule != "recorded":
             continue
-        name, column = channel.spend.file, channel.spend.column
-        folders = scenario._folders or (Path(),)
-        path = next((folder / name for folder in folders if (folder / name).is_file()), folders[0] / name)
+        path, column = _recorded_path(scenario, channel.spend.file), channel.spend.column
         values = read_weekly(path, columns=[column], nonnegative=[column])[column].to_numpy(dtype=np.float64)
         if len(values) < scenario.time.weeks:
             right = f"at least time.weeks = {scenario.time.weeks} rows"
             raise BadInput(str(path), f"weeks outside the data: it has {len(values)} rows", right)
         paths[channel.name] = values
     return paths
+
+
+def _recorded_path(scenario: Scenario, name: str) -> Path:
+    """A file beside the scenario or one of its bases; beside the scenario if it is nowhere."""
+    folders = scenario._folders or (Path(),)
+    return next((folder / name for folder in folders if isfile(folder / name)), folders[0] / name)
+
+
+def _find_recorded(scenario: Scenario, where: str) -> None:
+    """Refuse a file of recorded spend that is not there; what stands in it is read when it is needed."""
+    for channel in scenario.channels:
+        if channel.spend.rule == "recorded":
+            path = _recorded_path(scenario, channel.spend.file)
+            if not isfile(path):
+                place = f"{where}: channels.{channel.name}.spend.file"
+                raise BadInput(place, f"'{channel.spend.file}' is not there", f"a file in {path.parent}")
 
 
 def scenario_digest(scenario: Scenario) -> str:

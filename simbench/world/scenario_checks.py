@@ -97,6 +97,10 @@ def _breaks(scenario: Scenario) -> None:
         if each.kind == "spell" and highest(each.weeks) > left:
             right = f"at most {left:g}, or kind = 'level' for one that never ends"
             raise fault("the spell can be longer than what is left", right, f"{key}.weeks")
+    for rival in scenario.demand.competitors:
+        if rival.kind == "entrant" and lowest(rival.week) > end - 1:
+            right = f"{end - 1} or before, the last simulated week"
+            raise fault("it never enters", right, f"demand.competitors.{rival.name}.week")
 
 
 def _descendants(scenario: Scenario) -> None:
@@ -134,11 +138,37 @@ def _correlation(scenario: Scenario) -> None:
         raise fault(f"{scenario.time.weeks} weeks are too few", right, "time.weeks")
 
 
-def _cycle(scenario: Scenario) -> None:
+def _plans(scenario: Scenario) -> None:
+    """What a plan follows is there, and what changes it does so in weeks that are simulated."""
+    demand, end = scenario.demand, scenario.time.weeks + scenario.time.future
     for channel in scenario.channels:
-        if getattr(channel.spend, "cycle", 0.0) != 0.0 and scenario.spend.cycle is None:
-            place = f"channels.{channel.name}.spend.cycle"
-            raise fault("there is no [spend.cycle]", "its rho and sd, or cycle = 0", place)
+        spend, key = channel.spend, f"channels.{channel.name}.spend"
+        for word, missing, right in (
+            ("cycle", scenario.spend.cycle is None and "[spend.cycle]", "its rho and sd, or cycle = 0"),
+            ("anticipation", demand.promotions is None and "[demand.promotions]", "them, or anticipation = 0"),
+            ("season", demand.season.kind == "none" and "season of demand", "a [demand.season], or season = 0"),
+        ):
+            if missing and getattr(spend, word, 0.0) != 0.0:
+                raise fault(f"there is no {missing}", right, f"{key}.{word}")
+        if channel.price is not None and channel.price.season != 0.0 and demand.season.kind == "none":
+            right = "a [demand.season], or season = 0"
+            raise fault("there is no season of demand", right, f"channels.{channel.name}.price.season")
+        first = getattr(spend, "from_week", None)
+        if first is not None and first >= end:
+            right = f"before {end}, the end of the simulated weeks"
+            raise fault(f"{first:g} is never reached: no money at all", right, f"{key}.from_week")
+        for step in getattr(spend, "steps", ()):
+            last = float("inf") if step.weeks is None else step.week + step.weeks
+            if step.week >= end or last <= -scenario.time.pre_history:
+                right = f"within {-scenario.time.pre_history} to {end - 1}, the simulated weeks"
+                raise fault(f"the step at {step.week:g} changes nothing", right, f"{key}.steps.{step.name}.week")
+
+
+def _national(scenario: Scenario) -> None:
+    for channel in scenario.channels:
+        if channel.national_only and scenario.geo.count == 1:
+            place = f"channels.{channel.name}.national_only"
+            raise fault("true in a national world", "false, or geo.count > 1", place)
 
 
 def _tiers(scenario: Scenario) -> None:
@@ -150,9 +180,14 @@ def _tiers(scenario: Scenario) -> None:
 
 def _synergies(scenario: Scenario) -> None:
     names = [channel.name for channel in scenario.channels]
+    pairs: dict[frozenset[str], str] = {}
     for synergy in scenario.synergies:
         key = f"synergies.{synergy.name}.channels"
         _named(synergy.channels, names, key)
+        first = pairs.setdefault(frozenset(synergy.channels), synergy.name)
+        if first != synergy.name:
+            pair = " and ".join(synergy.channels)
+            raise fault(f"'{first}' is of {pair} too", "every pair once, in either order", key)
         unbounded = [c.name for c in scenario.channels if c.name in synergy.channels and not c.saturation.ceiling]
         if unbounded:
             right = "channels whose saturation has a ceiling"
@@ -282,6 +317,6 @@ def _named(asked: Sequence[str], names: Sequence[str], place: str, what: str = "
 
 
 CHECKS = (
-    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _cycle, _tiers, _follows, _synergies,
-    _effectiveness, _measure, _windows, _problems, _season,
+    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _plans, _national, _tiers, _follows,
+    _synergies, _effectiveness, _measure, _windows, _problems, _season,
 )  # fmt: skip

@@ -30,6 +30,12 @@ Weeks = Annotated[int, Field(ge=1, le=5000)]
 # --- spend: `weekly` is money a week while active, `cv` its coefficient of variation --------------
 
 
+def _keep_the_plan(rule: Quarterly | DemandChasing) -> None:
+    """Refuse bounds of a factor that never let it be 1."""
+    if highest(rule.low) > 1.0 or lowest(rule.high) < 1.0:
+        raise fault("the bounds leave out the plan itself", "low <= 1 <= high", "low")
+
+
 class Step(Table):
     """Money times `factor` from `week` on, for `weeks` weeks or for good; 0 is a channel gone dark."""
 
@@ -45,6 +51,11 @@ class Quarterly(Table):
     strength: Real
     low: NonNegative = 0.85
     high: Positive = 1.2
+
+    @model_validator(mode="after")
+    def _around_one(self) -> Quarterly:
+        _keep_the_plan(self)
+        return self
 
 
 class OfSales(Table):
@@ -155,8 +166,7 @@ class DemandChasing(SetSpend):
 
     @model_validator(mode="after")
     def _around_one(self) -> DemandChasing:
-        if highest(self.low) > 1.0 or lowest(self.high) < 1.0:
-            raise fault("the bounds leave out the plan itself", "low <= 1 <= high", "low")
+        _keep_the_plan(self)
         return self
 
 

@@ -84,6 +84,9 @@ class Geo(Table):
         members = sum(tier.geos for tier in self.tiers)
         if self.tiers and members != self.count:
             raise fault(f"{members} geos in tiers", f"count = {self.count} in all", "tiers")
+        for key in ("population_sd", "level_sd", "spend_sd", "effect_sd"):
+            if self.count == 1 and getattr(self, key) != 0.0:
+                raise fault("a nation has no geos that differ", "0, or count > 1", key)
         return self
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from cli.calls import printed, refused, told, widest
+from cli.calls import call, printed, refused, told, widest
 
 from simbench.backends.registry import READING_RULES, RULES
 from simbench.cli import listing
@@ -78,6 +80,20 @@ def test_a_scenario_that_was_superseded_says_so() -> None:
     lines = list(listing._lines([row, other, other | {"name": "swept[104]", "weeks": 104}]))
     assert lines[0] == ("old", "-", "104", "3", "1", "Once; superseded by new")
     assert lines[1] == ("  swept", "-", "52-104", "3", "1", "Once; sweep of time.weeks: 52, 104")
+
+
+def test_a_scenario_that_was_superseded_warns_whoever_draws_or_runs_it(tmp_path: Path) -> None:
+    text = 'schema_version = 1\nname = "old"\nbase = "smoke-clean"\nbreaks = ""\nsuperseded_by = "smoke-clean"\n'
+    (tmp_path / "old.toml").write_text(text + '[sweep]\nkey = "noise.share"\nvalues = [0.1, 0.2]\n')
+    warning = "warning: old is superseded by smoke-clean\n"
+    store = ("--store", tmp_path / "run", "--backend", "seasonal-naive", "--dry-run")
+    for verb in (
+        ("draw", f"{tmp_path / 'old.toml'}[0.1]", "--out", tmp_path / "out"),
+        ("run", tmp_path / "old.toml", *store),
+    ):
+        result = call(*verb)
+        assert result.exit_code == 0 and result.stderr == warning and "warning" not in result.stdout
+    assert "warning" not in call("run", "smoke-clean", *store).stderr
 
 
 @pytest.mark.parametrize(

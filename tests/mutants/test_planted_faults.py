@@ -127,6 +127,14 @@ FAULTS = (
         (("world/history.py", "policy = edited(world.plan,", 'policy = edited(lambda seen: state["told"]["planned"][seen.week],'),),
     ),
     Fault(
+        "a twin with noise of its own", "tests/world/test_media.py::test_what_reacts_reacts_to_the_same_noise[quarterly]",
+        (("world/kpi.py", 'slot["eta"][signals["weeks"]])', 'slot["eta"][signals["weeks"] - (signals["lever"] == 0).any(axis=(1, 2))])'),),
+    ),
+    Fault(
+        "a twin whose counts are drawn anew", "tests/world/test_media.py::test_what_reacts_to_counts_reacts_to_the_same_uniforms",
+        (("world/kpi.py", 'slot["eta"][signals["weeks"]])', 'slot["eta"][signals["weeks"] - (signals["lever"] == 0).any(axis=(1, 2))])'),),
+    ),
+    Fault(
         "regret against a local optimum of an S-shape", "tests/world/test_worth.py::test_optimum_beats_a_brute_force_grid_and_stays_below_its_bound[0-bent]",
         (
             ("world/worth.py", "amounts = relaxed.amounts\n", CLIMB),

@@ -109,6 +109,7 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
         }
     parts["spend"] = {"correlation": number(-0.3, 0.9)} if layout.rules.count("correlated") > 1 else {}
     parts["spend"]["cycle"] = {"rho": number(0.3, 0.9, "fraction"), "sd": number(0.05, 0.3, "positive")}
+    parts["channels"] = [followable(each, parts["demand"]) for each in parts["channels"]]
     bounded = [c["name"] for c in parts["channels"] if c["saturation"]["kind"] not in ("power", "log", "none")]
     if structure % len(LAYOUTS) in (2, 4, 8) and len(bounded) > 1:  # one without, two with bought channels
         pair = [bounded[0], bounded[-1]]
@@ -118,6 +119,14 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
     if structure % 2 or layout.noise in COUNTS:
         parts["kpi"] = {"unit": "conversions", "value": round(float(rng.uniform(2, 40)), 2), "margin": 0.4}
     return "\n".join(section(key, value) for key, value in parts.items())
+
+
+def followable(channel: dict[str, Any], demand: dict[str, Any]) -> dict[str, Any]:
+    """The channel without what follows a season or promotions that demand does not have."""
+    season = () if demand["season"]["kind"] != "none" else ("season",)
+    gone = season if "promotions" in demand else (*season, "anticipation")
+    parts = {key: channel[key] for key in ("spend", "price") if key in channel}
+    return channel | {name: {key: part[key] for key in part if key not in gone} for name, part in parts.items()}
 
 
 def tiers(layout: Layout, number: Numbers) -> list[dict[str, Any]]:

@@ -24,7 +24,14 @@ from simbench.report.words import (
     short,
 )
 from simbench.report.words import clean as plain
-from simbench.world.scenario import read_scenario
+from simbench.world.scenario import Scenario, read_scenario, scenario_names
+
+#: Said by a file of itself.
+OWN = {
+    "schema_version", "name", "base", "breaks", "sweep", "title", "summary", "source", "who_should_win", "unrealistic",
+    "superseded_by",
+}  # fmt: skip
+WITH_BASE = [name for name in scenario_names() if read_scenario(name).base]
 
 
 @pytest.mark.parametrize(
@@ -124,15 +131,77 @@ def test_card_says_what_moves_demand_and_what_nobody_sees(tmp_path: Path) -> Non
         "competitor rival: shocks, a year 3, weeks 4, depth 0.2 (hidden)",
         "promotions of 2 weeks in every 8, discounts from 0.1 to 0.3, elasticity 2",
         "event black-friday, lift 0.2 to 0.4 (hidden)",
-        "control price, effect -100 (hidden)",
+        "control price: ar, mean 10, sd 0.5, rho 0.8, effect -100 (hidden)",
     ]
 
 
 def test_every_shipped_scenario_has_a_card() -> None:
-    from simbench.world.scenario import scenario_names
-
     for name in scenario_names():
         assert card(read_scenario(name))["channels"]
+
+
+def numbered(scenario: Scenario) -> dict[str, Any]:
+    """What a scenario says, flat, from its plain tables."""
+
+    def flat(path: str, value: Any) -> dict[str, Any]:
+        if isinstance(value, dict) and "dist" not in value:
+            inner = [flat(f"{path}.{key}", item) for key, item in value.items() if key != "name"]
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+            inner = [flat(f"{path}.{item.get('name', place)}", item) for place, item in enumerate(value)]
+        else:
+            return {path: value}
+        return {key: item for part in inner for key, item in part.items()}
+
+    told = scenario.model_dump(exclude_none=True, exclude=OWN)
+    return {key: item for name, value in told.items() for key, item in flat(name, value).items() if item != ()}
+
+
+@pytest.mark.parametrize("name", WITH_BASE)
+def test_card_leaves_out_nothing_that_a_scenario_changes(name: str) -> None:
+    scenario = read_scenario(name)
+    base, now = numbered(read_scenario(str(scenario.base))), numbered(scenario)
+    told = card(scenario)
+    assert told["base"] == scenario.base
+    assert {change.key for change in told["changes"]} == {k for k in {**base, **now} if base.get(k) != now.get(k)}
+    for change in told["changes"]:
+        assert (change.before == "-") == (change.key not in base) and (change.after == "-") == (change.key not in now)
+        assert change.before != change.after and max(map(len, change)) < 80
+    assert (told["sweep"] != "") == (scenario.sweep is not None) and (told["changes"] or told["sweep"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("wandering-baseline", ("demand.trend.sd", "-", "0.015")),
+        ("geo-20", ("geo.effect_sd", "0", "0.3")),
+        ("geo-national-tv", ("channels.tv.national_only", "no", "yes")),
+        ("site-visits", ("controls.site-visits.of_media", "-", "60")),
+        ("s-shaped", ("channels.tv.saturation.slope", "0.8 to 1.6", "2.5 to 3")),
+        ("orduz-hidden", ("demand.promotions.seen", "yes", "no")),
+    ],
+)
+def test_card_tells_what_stood_there_and_what_stands_there_now(name: str, expected: tuple[str, str, str]) -> None:
+    assert expected in card(read_scenario(name))["changes"]
+
+
+def test_card_of_a_sweep_and_of_one_without_a_base() -> None:
+    told = card(read_scenario("collinear"))
+    assert told["sweep"] == "spend.correlation: 0, 0.5, 0.9, 0.99" and told["spend_correlation"] == "0.9"
+    point = card(read_scenario("collinear[0.5]"))
+    assert point["sweep"] == "" and ("spend.correlation", "-", "0.5") in point["changes"]
+    clean = card(read_scenario("clean"))
+    assert (clean["base"], clean["changes"], clean["sweep"]) == ("", [], "")
+
+
+def test_card_tells_what_breaks_the_usual_assumptions() -> None:
+    """Of scenarios without a base nothing is told by comparison: it has to stand in the lines themselves."""
+    geo = card(read_scenario("geo-national-tv"))
+    assert geo["geo_spread"] == "population sd 0.8, level sd 0.2, spend sd 0.4, effect sd 0.3"
+    assert geo["channels"][0]["effect"].endswith("; one budget for the nation")
+    assert geo["problems"] == ["fixed", "free, budget free", "by-geo, scope geo, lower 0.5, upper 1.5"]
+    assert card(read_scenario("long-lag"))["channels"][0]["carry_over"].startswith("geometric, length ")
+    visits = card(read_scenario("site-visits"))["demand"][-1]
+    assert visits == "control site-visits: ar, mean 100, sd 2, rho 0.5, effect 0, of media 60"
 
 
 def test_facts_are_those_of_the_truth(clean: Any) -> None:

@@ -6,14 +6,20 @@ The formulas themselves are compared with the oracle's; here, what must hold wha
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import worlds
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
+from simbench.blocks import in_float64
 from simbench.errors import BadInput
 from simbench.transforms import kernel, saturate
+from simbench.world.base import edited, rollout
+from simbench.world.history import responding_mean
+from simbench.world.panel import world_of
 from simbench.world.scenario import read_scenario
 from simbench.world.truth import draw, fresh_futures
 
@@ -225,20 +231,69 @@ def test_quarters_follow_growth_within_their_bounds(tmp_path):
     np.testing.assert_allclose(quarters[:, 2, 0], np.clip(growth**2, 0.9, 1.1), rtol=1e-9)
 
 
-@settings(max_examples=4, deadline=None)
-@given(replicate=st.integers(0, 10_000))
-def test_what_reacts_reacts_to_the_same_noise(replicate, tmp_path_factory):
-    """With nothing spent the KPI of the twin differs from the factual one by what media brought, week by week."""
-    rule = f"{worlds.ALWAYS_ON}, quarterly = {{ strength = 1.0 }}, of_sales = {{ window = 3 }}"
-    world = drawn(tmp_path_factory.mktemp("twin"), (("a", rule, ""), PAIR[1]), replicates=[replicate])
-    path = world.secret.path
-    twin = world.truth.responding.contribution
-    assert np.isfinite(twin).all() and np.abs(twin / world.truth.answers.contribution - 1).max() > 1e-6
-    noise = path.kpi - path.mean
-    np.testing.assert_allclose(path.mean, path.base + path.contribution.sum(axis=-1), rtol=1e-12)
-    again = drawn(tmp_path_factory.mktemp("plain"), PAIR, replicates=[replicate]).secret.path
-    # the noise's size is a share of the planned KPI, which rules do not change
-    np.testing.assert_allclose(noise, again.kpi - again.mean, rtol=1e-6, atol=1e-6 * np.abs(noise).max())
+OFF = slice(20, 30)  #: weeks of the panel in which the first channel is switched off
+ARM_WEEKS = 60
+#: Budgets that follow sales, each of the second channel.
+REACTING = {
+    "chasing": worlds.CHASING,
+    "quarterly": f"{worlds.ALWAYS_ON}, quarterly = {{ strength = 1.0 }}",
+    "of-sales": f"{worlds.ALWAYS_ON}, of_sales = {{ window = 3 }}",
+}
+
+
+def arms(world):
+    """The panel as it was, with the first channel off in weeks OFF, and the mean of that as truth tells it."""
+    form = world.secret.form
+    scale = np.ones((form.pre + form.weeks, 1, 2))
+    scale[form.pre :][OFF, :, 0] = 0.0
+
+    def both(state):
+        physics, keeps = world_of(form), np.zeros_like(scale)
+        twin = rollout(physics, state, edited(physics.plan, jnp.asarray(scale), jnp.asarray(keeps)), ARM_WEEKS)[1]
+        told, _ = responding_mean(physics, form, state, ARM_WEEKS)(scale[form.pre :], keeps[form.pre :], False, None)
+        return rollout(physics, state, physics.plan, ARM_WEEKS)[1], twin, told
+
+    return in_float64(jax.jit(jax.vmap(both)), world.secret.start)
+
+
+def checked_arms(world):
+    """Both arms, of which the first is the drawn world, and the second one in which the advertiser reacts."""
+    fact, twin, told = arms(world)
+    panel = slice(world.secret.form.pre, world.secret.form.pre + ARM_WEEKS)
+    np.testing.assert_allclose(fact.kpi, world.secret.path.kpi[:, panel], rtol=1e-9)
+    np.testing.assert_allclose(twin.mean, told, rtol=1e-12)
+    np.testing.assert_array_equal(fact.mean[:, : OFF.start], twin.mean[:, : OFF.start])
+    assert (twin.lever[:, OFF, :, 0] == 0).all() and (fact.lever[:, OFF, :, 0] > 0).all()
+    reacted = np.abs(twin.lever[..., 1] / fact.lever[..., 1] - 1) > 1e-4
+    assert reacted[:, OFF.start + 1 :].any(axis=(1, 2)).all() and not reacted[:, : OFF.start + 1].any()
+    return fact, twin
+
+
+@pytest.mark.parametrize("rule", REACTING)
+def test_what_reacts_reacts_to_the_same_noise(rule, tmp_path):
+    """Noise is added, so that both arms are as far from their means, week by week, whatever is spent."""
+    text = worlds.scenario(worlds.channel("a"), worlds.channel("b", REACTING[rule]))
+    world = draw(worlds.written(tmp_path, text), 3, truth=False)
+    fact, twin = checked_arms(world)
+    assert (np.abs(fact.mean - twin.mean)[:, OFF] > 1.0).all()
+    noise = fact.kpi - fact.mean
+    np.testing.assert_allclose(twin.kpi - twin.mean, noise, rtol=0, atol=1e-10 * np.abs(fact.mean).max())
+    assert (noise.std(axis=1) > 1.0).all()
+
+
+def test_what_reacts_to_counts_reacts_to_the_same_uniforms(tmp_path):
+    """A count is the quantile of its law: the same where means are, and never lower where the mean is higher."""
+    text = worlds.scenario(worlds.channel("a", money=5.0), worlds.channel("b", REACTING["of-sales"], money=4.0))
+    text = text.replace("low = 800.0, high = 1200.0", "low = 15.0, high = 30.0")
+    world = draw(worlds.written(tmp_path, text.replace('"gaussian"\nshare = 0.05', '"poisson"')), 3, truth=False)
+    fact, twin = checked_arms(world)
+    higher, less = fact.mean > twin.mean, fact.mean < twin.mean
+    assert (fact.kpi[higher] >= twin.kpi[higher]).all() and (fact.kpi[less] <= twin.kpi[less]).all()
+    assert (fact.kpi[higher] > twin.kpi[higher]).any()
+    form = world.secret.form
+    uniform = world.secret.noise.innovations["noise"][:, form.pre : form.pre + ARM_WEEKS]
+    for arm in (fact, twin):
+        np.testing.assert_array_equal(arm.kpi, stats.poisson.ppf(uniform, arm.mean))
 
 
 def test_tiers_launch_when_they_say_and_national_channels_go_by_population(tmp_path):

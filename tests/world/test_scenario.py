@@ -576,7 +576,6 @@ def test_recorded_values_count_in_the_digest(tmp_path: Path) -> None:
         ),
         (lambda folder: spend_file(folder, last=-1.0), "-1 is negative"),
         (lambda folder: spend_file(folder).write_text("date,tw\n2021-01-04,1\n"), "did you mean 'tw'"),
-        (lambda folder: None, "cannot be read"),
     ],
 )
 def test_faults_of_recorded_spend(tmp_path: Path, change: Any, fragment: str) -> None:
@@ -585,6 +584,17 @@ def test_faults_of_recorded_spend(tmp_path: Path, change: Any, fragment: str) ->
     with pytest.raises(BadInput) as caught:
         recorded_paths(scenario)
     assert "paths.csv" in str(caught.value) and fragment in str(caught.value)
+
+
+def test_recorded_spend_that_is_not_there_is_a_fault_of_the_scenario(tmp_path: Path) -> None:
+    message = refused(write(tmp_path, RECORDED))
+    assert message.startswith(f"{tmp_path / 'small.toml'}: channels.tv.spend.file: 'data/paths.csv' is not there")
+    assert message.endswith(f"a file in {tmp_path / 'data'}")
+    swept = RECORDED + '[sweep]\nkey = "channels.tv.spend.file"\nvalues = ["data/paths.csv", "data/other.csv"]\n'
+    spend_file(tmp_path)
+    assert "small.toml[data/other.csv]: channels.tv.spend.file" in refused(write(tmp_path, swept))
+    long = RECORDED.replace("data/paths.csv", f"{'€' * 190}.csv")  # longer in bytes than a file's name can be
+    assert "is not there" in refused(write(tmp_path, long))
 
 
 # --- shipped scenarios and suites ----------------------------------------------------------------

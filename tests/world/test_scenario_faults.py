@@ -206,6 +206,28 @@ halo = 0.5 => halo = 0.5, follows = ['search']
     search -> search is a circle
 halo = 0.5 => halo = 0.5, follows = ['tvv']
     'tvv' is no channel | did you mean 'tv'?
+TV_SPEND => rule = "always-on", weekly = 10.0, cv = 0.2, quarterly = { strength = 1, low = 1.5, high = 1.8 }
+    channels.tv.spend.quarterly.low: the bounds leave out the plan itself | low <= 1 <= high
+TV_SPEND => rule = "always-on", weekly = 10.0, cv = 0.2, quarterly = { strength = 1, high = 0.9 }
+    channels.tv.spend.quarterly.low: the bounds leave out the plan itself
+TV_SPEND => rule = "always-on", weekly = 10.0, cv = 0.2, cycle = 1
+    channels.tv.spend.cycle: there is no [spend.cycle] | cycle = 0
+TV_SPEND => rule = "always-on", weekly = 10.0, cv = 0.2, anticipation = 0.3
+    channels.tv.spend.anticipation: there is no [demand.promotions] | anticipation = 0
+TV_SPEND => rule = "always-on", weekly = 10.0, cv = 0.2, from_week = 112
+    channels.tv.spend.from_week: 112 is never reached | before 112
+TV_SPEND => rule = "always-on", weekly = 10.0, cv = 0.2, steps = [{ name = "up", week = 112, factor = 2 }]
+    channels.tv.spend.steps.up.week: the step at 112 changes nothing | within -52 to 111
+TV_SPEND => rule = "always-on", weekly = 10.0, cv = 0.2, steps = [{ name = "up", week = -60, weeks = 8, factor = 2 }]
+    channels.tv.spend.steps.up.week: the step at -60 changes nothing
+effect = 8.0 => effect = 8.0\nnational_only = true
+    channels.search.national_only: true in a national world | geo.count > 1
+[time] => [geo]\neffect_sd = 0.1\n[time]
+    geo.effect_sd: a nation has no geos that differ | count > 1
++ [[demand.competitors]]\nname = 'rival'\nkind = 'entrant'\nweek = 112\nweeks = 9\ndepth = 0.2
+    demand.competitors.rival.week: it never enters | 111 or before
++ SYNERGY\nname='a'\nchannels=['tv','search']SYNERGY\nname='b'\nchannels=['search','tv']
+    synergies.b.channels: 'a' is of search and tv too | every pair once
 + [spend]\ncorrelation = 0.5
     spend.correlation: 0 channels
 TV_SPEND => rule = "demand-chasing", weekly = 10.0, cv = 0.2, strength = 1, low = 1.2
@@ -301,6 +323,7 @@ TV_SPEND = 'rule = "flighted", weekly = 10.0, cv = 0.2, on = 3, off = 2'
 def faulty(change: str) -> str:
     """SMALL with a change of FAULTS."""
     change = change.replace("\\n", "\n").replace("TV_SPEND", TV_SPEND)
+    change = change.replace("SYNERGY", "\n[[synergies]]\nstrength = 1")
     if change.startswith("+ "):
         return replaced("[noise]", f"{change[2:]}\n[noise]")
     old, new = change.split(" =>")
@@ -343,6 +366,28 @@ def test_circles_of_captured_demand(tmp_path: Path) -> None:
     assert read_scenario(write(tmp_path, text)).channels[0].spend.follows == ("search",)
     message = refused(write(tmp_path, text.replace("halo = 0.5", "halo = 0.5, follows = ['tv']")))
     assert "tv -> search -> tv is a circle" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        (TV_SPEND, 'rule = "always-on", weekly = 1.0, cv = 0.2, season = 1', "channels.tv.spend.season"),
+        ("effect = 8.0", "effect = 8.0\nprice = { season = { dist = 'uniform', low = 0, high = 1 } }",
+         "channels.search.price.season"),
+    ],
+)  # fmt: skip
+def test_nothing_follows_a_season_that_is_not_there(tmp_path: Path, old: str, new: str, place: str) -> None:
+    text = replaced(old, new)
+    assert read_scenario(write(tmp_path, text)).demand.season.kind == "random"
+    flat = text.replace('kind = "random", order = 4, amplitude = 0.2', 'kind = "none"')
+    message = refused(write(tmp_path, flat))
+    assert f"small.toml: {place}: there is no season of demand" in message and "season = 0" in message
+
+
+def test_what_begins_in_the_weeks_ahead_is_no_fault(tmp_path: Path) -> None:
+    late = 'steps = [{ name = "up", week = 111, factor = 2 }, { name = "before", week = -60, weeks = 9, factor = 2 }]'
+    spend = f'rule = "always-on", weekly = 10.0, cv = 0.2, from_week = 111, {late}'
+    assert read_scenario(write(tmp_path, replaced(TV_SPEND, spend))).channels[0].spend.from_week == 111
 
 
 def correlated(count: int, correlation: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 from oracle import oracle
+from world.one_break import ALLOWED, BESIDES, changed_keys, outside
 
 from simbench import lock, optimum
 from simbench.optimum.feasible import take
@@ -176,6 +178,7 @@ def test_no_plan_is_worth_more_than_the_bound(one):
 
 
 def test_who_is_outside_published_ranges_says_why(one):
+    """One way: a file may say of itself what no range tells, for example that its spend is made up."""
     outside = [f"{each.quantity} {each.unit}: {each.value:.3g}" for each in findings(one) if not each.inside]
     assert one.scenario.unrealistic or not outside, outside
 
@@ -266,7 +269,46 @@ def test_core_has_one_scenario_for_each_failure():
     assert len(set(broken)) >= 18
 
 
-def test_every_scenario_breaks_one_thing_and_tells_its_own_story():
+def says_one_thing(scenario: Scenario) -> bool:
+    return scenario.breaks not in ("", "compound") and scenario.base is not None
+
+
+ONE_BREAK = [scenario for scenario in SHIPPED.values() if says_one_thing(scenario)]
+
+
+@pytest.mark.parametrize("scenario", ONE_BREAK, ids=lambda scenario: scenario.name)
+def test_every_scenario_breaks_the_one_thing_it_says(scenario):
+    """Every point of a sweep against the control of its family: a difference in scores has one cause."""
+    keys, allowed = changed_keys(scenario), ALLOWED[scenario.breaks]
+    besides = BESIDES.get(scenario.name.partition("[")[0], {})
+    assert outside(keys, [*allowed, *besides]) == []
+    assert len(outside(keys, allowed)) < len(keys)
+
+
+def test_no_allowance_outlives_its_use():
+    """What no scenario needs any more would let a second break pass one day."""
+
+    def unused(keys: list[str], prefixes: Iterable[str]) -> list[str]:
+        return [prefix for prefix in prefixes if len(outside(keys, [prefix])) == len(keys)]
+
+    for word, allowed in ALLOWED.items():
+        keys = [key for each in ONE_BREAK if each.breaks == word for key in changed_keys(each)]
+        assert unused(keys, allowed) == [], word
+    for name, besides in BESIDES.items():
+        keys = [key for each in ONE_BREAK if each.name.partition("[")[0] == name for key in changed_keys(each)]
+        assert unused(outside(keys, ALLOWED[read_scenario(name).breaks]), besides) == [], name
+
+
+def test_a_second_break_is_seen(tmp_path):
+    text = 'schema_version = 1\nname = "two"\nbase = "competitor"\nbreaks = "no-competitor"\n'
+    (tmp_path / "two.toml").write_text(text + "[noise]\nshare = 0.1\n")
+    two = read_scenario(tmp_path / "two.toml")
+    assert outside(changed_keys(two), ALLOWED["no-competitor"]) == ["noise.share"]
+    (tmp_path / "two.toml").write_text(text)
+    assert outside(changed_keys(read_scenario(tmp_path / "two.toml")), ALLOWED["no-competitor"]) == []
+
+
+def test_every_scenario_tells_its_own_story():
     told = [read_scenario(name) for name in scenario_names()]
     for scenario in told:
         assert scenario.summary and scenario.source and scenario.who_should_win and scenario.title, scenario.name

@@ -53,14 +53,20 @@ FORMULAS = {
     "spend-variation": Formula("X_n = weekly LN(cv) with a small cv", (5,)),
     "known-carry-over": Formula("A(x)_n = sum_l w_l x_{n-l}: longer or of another shape than geometric", (6,)),
     "known-saturation": Formula(
-        "S(v) = (v/(v+h) + v/(v + far h))/2, S = r f/(f + frequency), or bent far from the usual place", (6,)
+        "S(v) = (v/(v+h) + v/(v + far h))/2, S = r f/(f + frequency), S = log(1 + v/h), or bent far from the usual place",
+        (6,),
     ),
-    "effect-shape": Formula("S(v) = v^s / (v^s + h^s) with s > 1: a threshold first", (6,)),
+    "effect-shape": Formula("S(v) = v^s / (v^s + h^s) with s well above 1: a threshold first", (6,)),
     "order-of-operations": Formula("beta A(m S(x)) in place of beta m S(A(x))", (6,)),
     "constant-effect": Formula("beta m_n, m_n decays, shifts, wears out or walks; or contacts = money / price_n", (6,)),
     "no-breaks": Formula("q_n (1 + (factor - 1) a_n), a_n a step or a spell; KPI (1 - share) from a week on", (4, 11)),
-    "stationary-baseline": Formula("trend_n = exp(W_n), a random walk; or a trend with knots", (4,)),
-    "known-season": Formula("1 + amplitude s_n; events 1 + lift that move, or that nobody sees", (4,)),
+    "stationary-baseline": Formula(
+        "trend_n = exp(W_n), a random walk, or with knots; q_n exp(u_n), a mood that nobody sees", (4,)
+    ),
+    "known-season": Formula(
+        "1 + amplitude s_n; events 1 + lift that move, or that nobody sees, with X_n (events_n events_{n+1})^peaks",
+        (4, 5),
+    ),
     "exogenous-price": Formula("q_n exp(elasticity d_n) with X_n exp(anticipation k_n)", (4, 5)),
     "no-competitor": Formula(
         "q_n (1 - depth a_n), q_n exp(-effect (s_n - share)), or q_n (c_n / weekly)^-effect", (4,)

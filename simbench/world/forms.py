@@ -49,6 +49,7 @@ class ChannelForm(NamedTuple):
     seasonal: bool = False  #: spend goes with the season of demand
     cycles: bool = False  #: and with the budget cycle
     anticipates: bool = False  #: and with promotions to come
+    peaks: bool = False  #: and with events
     starts: bool = False  #: and not before a week
     steps: tuple[tuple[str, bool], ...] = ()  #: and changes by steps: name, whether it ends
     reactions: tuple[str, ...] = ()  #: rules that look at the KPI: "chasing", "quarterly", "of-sales"
@@ -211,6 +212,7 @@ def form_of(scenario: Scenario) -> Form:
             seasonal=getattr(spend, "season", 0.0) != 0.0,
             cycles=getattr(spend, "cycle", 0.0) != 0.0,
             anticipates=getattr(spend, "anticipation", 0.0) != 0.0,
+            peaks=getattr(spend, "peaks", 0.0) != 0.0,
             starts=getattr(spend, "from_week", None) is not None,
             steps=tuple((step.name, step.weeks is not None) for step in getattr(spend, "steps", ())),
             reactions=spend.reactions,

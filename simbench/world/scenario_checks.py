@@ -171,6 +171,13 @@ def _national(scenario: Scenario) -> None:
             raise fault("true in a national world", "false, or geo.count > 1", place)
 
 
+def _peaks(scenario: Scenario) -> None:
+    for channel in scenario.channels:
+        if getattr(channel.spend, "peaks", 0.0) != 0.0 and not scenario.demand.events:
+            place = f"channels.{channel.name}.spend.peaks"
+            raise fault("there are no [[demand.events]]", "an event with its dates, or peaks = 0", place)
+
+
 def _tiers(scenario: Scenario) -> None:
     for tier in scenario.geo.tiers:
         if tier.launch is not None and not 0 <= tier.launch < scenario.time.weeks:
@@ -317,6 +324,6 @@ def _named(asked: Sequence[str], names: Sequence[str], place: str, what: str = "
 
 
 CHECKS = (
-    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _plans, _national, _tiers, _follows,
+    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _plans, _national, _peaks, _tiers, _follows,
     _synergies, _effectiveness, _measure, _windows, _problems, _season,
 )  # fmt: skip

@@ -71,6 +71,7 @@ class SetSpend(Table):
     season: Real = 0.0  #: power of the season of demand
     cycle: Real = 0.0  #: power of the budget cycle that channels share
     anticipation: Real = 0.0  #: change of the logarithm for every promotion week among the next three
+    peaks: Real = 0.0  #: power of what the events of this week and the next do to demand
     from_week: Plain | None = None  #: no money before
     steps: Annotated[tuple[Step, ...], Field(strict=False, max_length=20)] = ()
     quarterly: Quarterly | None = None

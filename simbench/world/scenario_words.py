@@ -23,7 +23,7 @@ BREAKS = {
     "spend-variation": "spend varies enough to show its effect",
     "known-carry-over": "the effect fades as the usual kernels say, within their length",
     "known-saturation": "response bends as the usual curves say",
-    "effect-shape": "response is concave, without a threshold",
+    "effect-shape": "response is concave but for a first bend, without a threshold that matters",
     "order-of-operations": "carry-over comes before saturation",
     "constant-effect": "effectiveness does not change over time",
     "no-breaks": "levels and tracking do not jump",

@@ -98,6 +98,11 @@ def _anticipation(form: Form, channel: ChannelForm, own: Mapping[str, Array], no
     return jnp.exp(own["anticipation"] * count)
 
 
+def _peaks(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
+    now = demand.events(form, noise)
+    return (now * jnp.append(now[1:], 1.0)) ** own["peaks"]
+
+
 def _start(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: Noise) -> Array:
     return jnp.where(noise.given["t"] >= own["from_week"], 1.0, 0.0)
 
@@ -113,7 +118,8 @@ def _steps(form: Form, channel: ChannelForm, own: Mapping[str, Array], noise: No
 
 #: what a channel's form says -> the factor
 CHANGES = {
-    "seasonal": _season, "cycles": _cycle, "anticipates": _anticipation, "starts": _start, "steps": _steps,
+    "seasonal": _season, "cycles": _cycle, "anticipates": _anticipation, "peaks": _peaks, "starts": _start,
+    "steps": _steps,
 }  # fmt: skip
 
 

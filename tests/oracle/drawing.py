@@ -64,7 +64,7 @@ def draw(scenario: Any, draws: Draws, recorded: dict[str, np.ndarray], future: i
     )
     for c, model in enumerate(models):
         path = group[model.name] if model.name in group else formulas.planned(draws, model, t, recorded)
-        plan[:, c] = formulas.changed(draws, scenario, model, path, t, promoted)
+        plan[:, c] = formulas.changed(draws, scenario, model, path, t, promoted, lifted)
         m[:, c], rate[:, c] = (
             formulas.effectiveness(draws, model, t, P), formulas.contacts(draws, scenario, model, t)
         )  # fmt: skip

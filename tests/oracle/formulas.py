@@ -253,9 +253,15 @@ def planned(draws: Draws, channel: Any, t: np.ndarray, recorded: dict[str, np.nd
 
 
 def changed(
-    draws: Draws, scenario: Any, channel: Any, path: np.ndarray, t: np.ndarray, promotions: np.ndarray
+    draws: Draws,
+    scenario: Any,
+    channel: Any,
+    path: np.ndarray,
+    t: np.ndarray,
+    promotions: np.ndarray,
+    lifted: np.ndarray,
 ) -> np.ndarray:
-    """X_nc after season, cycle, promotions to come, a first week and steps (section 5)."""
+    """X_nc after season, cycle, promotions to come, events, a first week and steps (section 5)."""
     rule, at = channel.spend, f"channels.{channel.name}.spend"
     if rule.lever == "bought":
         return path
@@ -266,6 +272,11 @@ def changed(
         path = path * np.exp(draws.number(f"{at}.cycle", rule.cycle) * wave)
     ahead = np.array([np.count_nonzero(promotions[n + 1 : n + 4] > 0) for n in range(len(t))])
     path = path * np.exp(draws.number(f"{at}.anticipation", rule.anticipation) * ahead)
+    power = draws.number(f"{at}.peaks", rule.peaks)
+    for n in range(len(t)):
+        for week in (n, n + 1):
+            if week < len(t):
+                path[n] *= lifted[week] ** power
     if rule.from_week is not None:
         path = np.where(t < rule.from_week, 0.0, path)
     for step in rule.steps:

@@ -101,6 +101,9 @@ def random_scenario(seed: int, structures: int = FEW) -> str:
         "noise": noise(layout.noise, SIZES[(structure + structure // 3) % 3], number),
         "questions": questions(layout),
     }
+    if parts["demand"]["events"]:
+        chosen = [each for each in parts["channels"] if each["spend"]["rule"] != "demand-capturing"]
+        chosen[0]["spend"]["peaks"] = Numbers(np.random.default_rng([5, seed]))(-0.5, 1.5)
     parts["demand"] |= moves(layout, structure, Numbers(np.random.default_rng([4, seed])))
     if layout.geos > 1:
         parts["geo"] = {

@@ -360,6 +360,7 @@ KEYS = (
     "price",
     "season =",
     "cycle",
+    "peaks",
     "from_week",
     "steps",
     "quarterly",

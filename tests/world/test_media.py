@@ -211,6 +211,16 @@ def test_money_goes_up_before_promotions(tmp_path):
     np.testing.assert_allclose(ratio, np.exp(0.4 * count), rtol=1e-9)
 
 
+def test_money_rises_in_the_week_of_an_event_and_in_the_one_before(tmp_path):
+    sale = '\n[[demand.events]]\nname = "sale"\ndates = ["2021-02-03"]\nlift = 0.5\n'
+    fair = '[[demand.events]]\nname = "fair"\ndates = ["2021-02-10"]\nlift = 0.2\nseen = false\n'
+    ratio = levers(tmp_path, f"{worlds.ALWAYS_ON}, peaks = 2.0", extra=sale + fair) / levers(tmp_path, worlds.ALWAYS_ON)
+    factor = np.ones(60)  # the panel begins on 2021-01-04: weeks 4 and 5
+    factor[3:6] = 1.5**2, 1.5**2 * 1.2**2, 1.2**2
+    np.testing.assert_allclose(ratio[..., 0], np.broadcast_to(factor[:, None], ratio[..., 0].shape), rtol=1e-12)
+    np.testing.assert_allclose(ratio[..., 1], 1.0, rtol=1e-12)
+
+
 def test_a_share_of_sales_follows_sales(tmp_path):
     world = drawn(tmp_path, (("a", f"{worlds.ALWAYS_ON}, of_sales = {{ window = 1 }}", ""), PAIR[1]))
     plan = levers(tmp_path, worlds.ALWAYS_ON)
@@ -313,6 +323,7 @@ def test_tiers_launch_when_they_say_and_national_channels_go_by_population(tmp_p
     ("extra", "channel", "words"),
     [
         ("", f"{worlds.ALWAYS_ON}, cycle = 1.0", "channels.a.spend.cycle: there is no [spend.cycle]"),
+        ("", f"{worlds.ALWAYS_ON}, peaks = 1.0", "channels.a.spend.peaks: there are no [[demand.events]]"),
         ('[[synergies]]\nname = "s"\nchannels = ["a", "c"]\nstrength = 0.1', worlds.ALWAYS_ON, "'c' is no channel"),
         ('[[synergies]]\nname = "s"\nchannels = ["a", "a"]\nstrength = 0.1', worlds.ALWAYS_ON, "'a' occurs twice"),
         ("", f"{worlds.ALWAYS_ON}, anticipates = 1.0", "unknown key"),

@@ -324,6 +324,6 @@ def _named(asked: Sequence[str], names: Sequence[str], place: str, what: str = "
 
 
 CHECKS = (
-    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _plans, _national, _peaks, _tiers, _follows,
-    _synergies, _effectiveness, _measure, _windows, _problems, _season,
+    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _plans, _national, _peaks, _tiers,
+    _follows, _synergies, _effectiveness, _measure, _windows, _problems, _season,
 )  # fmt: skip

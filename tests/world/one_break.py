@@ -51,27 +51,37 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "strong-media": ("demand.level", "controls.*.effect"),
     "identifiable": ("channels.*.saturation", "channels.*.effectiveness"),  # of the twin
 }
+#: Of both brand stocks, as they say.
+BRAND = {
+    "channels.*.order": "a brand keeps what was reached, bent already",
+    "channels.*.roas": "a return would be solved over the tail",
+    "channels.*.effect": "so that effects are given",
+}
 #: Scenario -> key paths beyond these, each for a reason.
 BESIDES: dict[str, dict[str, str]] = {
-    "brand-stock": {"channels.*.order": "a second break that the file does not explain"},
-    "brand-stock-long": {
-        "channels.*.order": "a second break that the file does not explain, of its base",
-        "time.tail": "asks about a longer tail, as it says",
-    },
+    "brand-stock": BRAND,
+    "brand-stock-long": {**BRAND, "time.tail": "asks about a longer tail, as it says"},
     "conversions": {"questions.problems.brand-floor": "asks one more problem, as it says"},
     "dearer-contacts-seen": {"channels.*.exposure_seen": "shows the contacts that became dearer, as it says"},
     "decisions-pulsing": {"questions.problems": "asks about pulses, as it says"},
-    "growing-noise": {"demand.season.amplitude": "a larger season, to which noise can grow: the file does not say so"},
+    "growing-noise": {"demand.season.amplitude": "a larger season, with which noise can grow, as it says"},
+    "hidden-peak": {"channels.*.spend.peaks": "spend rises before the peak, as it says"},
+    "jin2017-60y": {"time.weeks": "sixty years, as it says", "questions.windows": "follow from the weeks"},
     "ladder-length": {"demand.events.black-friday": "leaves its event out, whose dates end, as it says"},
     "loop-steady": {"time.weeks": "four years to live in, as it says", "questions.windows": "follow from the weeks"},
-    "moving-holidays": {"channels.*.spend.season": "media that move with the holidays, as it says"},
+    "moving-holidays": {
+        "channels.*.spend.season": "media that move with the season, as it says",
+        "channels.*.spend.peaks": "and with the holidays",
+    },
     "pandemic": {"channels.*.spend.steps": "spend moves with demand, as it says"},
     "placebo": {"channels.radio.spend.season": "the useless channel looks like the season, as it says"},
     "small-giant": {"channels.email": "the small channel is one beside the others, as it says"},
     # four worlds of one symptom, without a control: a child takes the cause of its base back and puts its own in
     "doubled-competitor": {"channels.*.saturation": "", "channels.*.roas": "", "demand.trend": ""},
     "doubled-demand-fall": {"channels.*.saturation": "", "channels.*.roas": ""},
-    "doubled-wear-out": {"channels.*.saturation": "", "channels.*.roas": "", "demand.trend": ""},
+    "doubled-wear-out": {
+        "channels.*.saturation": "", "channels.*.roas": "", "demand.trend": "", "demand.season.amplitude": "",
+    },
 }  # fmt: skip
 
 

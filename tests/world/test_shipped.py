@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import oracle
-from world.one_break import ALLOWED, BESIDES, changed_keys, outside
+from world.one_break import ALLOWED, BESIDES, changed_keys, control_of, outside
 
 from simbench import lock, optimum
 from simbench.optimum.feasible import take
@@ -303,7 +303,8 @@ def test_every_scenario_breaks_the_one_thing_it_says(scenario):
     keys, allowed = changed_keys(scenario), ALLOWED[scenario.breaks]
     besides = BESIDES.get(scenario.name.partition("[")[0], {})
     assert outside(keys, [*allowed, *besides]) == []
-    assert len(outside(keys, allowed)) < len(keys)
+    inherited = control_of(scenario).breaks == scenario.breaks  # a family whose control breaks it already
+    assert inherited or len(outside(keys, allowed)) < len(keys)
 
 
 def test_no_allowance_outlives_its_use():

@@ -53,7 +53,7 @@ FORMULAS = {
     "spend-variation": Formula("X_n = weekly LN(cv) with a small cv", (5,)),
     "known-carry-over": Formula("A(x)_n = sum_l w_l x_{n-l}: longer or of another shape than geometric", (6,)),
     "known-saturation": Formula(
-        "S(v) = (v/(v+h) + v/(v + far h))/2, S = r f/(f + frequency), S = log(1 + v/h), or bent far from usual",
+        "S(v) = (v/(v+h) + v/(v + far h))/2, S = r f/(f + frequency), S = log(1 + v/h), or an unusual bend",
         (6,),
     ),
     "effect-shape": Formula("S(v) = v^s / (v^s + h^s) with s well above 1: a threshold first", (6,)),

@@ -47,6 +47,10 @@ SAMPLED = """weights = np.zeros((channels, 2**channels))
 
 FAULTS = (
     Fault(
+        "money rises after an event in place of before", "tests/world/test_media.py::test_money_rises_in_the_week_of_an_event_and_in_the_one_before",
+        (("world/spend.py", "now * jnp.append(now[1:], 1.0)", "now * jnp.append(1.0, now[:-1])"),),
+    ),
+    Fault(
         "tail forgotten", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[{additive}]",
         (("estimands.py", "within(jnp.arange(reach), w[0], w[1] + sizes.tail)", "within(jnp.arange(reach), w[0], w[1])"),),
     ),

@@ -27,7 +27,7 @@ FILES = ("policies", "risk", "decisions")
 
 
 def regret(lives: Lives) -> Array:
-    """Cumulative regret, per cent of the usual spend of all quarters."""
+    """Cumulative regret, per cent of the usual spend of all epochs."""
     return 100.0 * lives.regret.sum(axis=0) / lives.usual
 
 
@@ -39,14 +39,11 @@ def against(lives: Lives, name: str) -> Array:
 
 
 def moved(lives: Lives) -> Array:
-    """Money moved a quarter, per cent: half of what was shifted against the mix of the quarter before."""
-    before, shifts = None, []
+    """Money moved an epoch, per cent: half of what was shifted against the mix of the epoch before."""
+    shifts = []
     for one in lives.decided:
         usual = one.problem.status_quo.reshape(one.amounts.shape)
-        factor = np.divide(one.amounts, usual, out=np.ones_like(usual), where=usual > 0)
-        shift = np.abs(factor - (1.0 if before is None else before)) * usual
-        shifts.append(0.5 * shift.sum(axis=-1) / usual.sum(axis=-1))
-        before = factor
+        shifts.append(0.5 * np.abs(one.amounts - one.mix * usual).sum(axis=-1) / usual.sum(axis=-1))
     return 100.0 * np.mean(shifts, axis=0)
 
 
@@ -56,7 +53,7 @@ def kept(lives: Lives) -> Array:
 
 
 def gaps(lives: Lives) -> Array:
-    """Largest gap between the best found and its proven bound, per cent of a quarter's spend."""
+    """Largest gap between the best found and its proven bound, per cent of an epoch's spend."""
     shape = lives.profit.shape
     each = [(one.bound - one.optimum) / one.problem.status_quo.sum(axis=-1).reshape(shape) for one in lives.decided]
     return 100.0 * np.max(each, axis=0)
@@ -169,7 +166,7 @@ def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
     parts = []
     for one in lives:
         names = list(one.labels.channels)
-        for quarter, made in enumerate(one.decided):
+        for epoch, made in enumerate(one.decided):
             shape = made.amounts.shape
             policy, replicate, unit = (x.ravel() for x in np.indices(shape))
 
@@ -179,7 +176,7 @@ def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
             problem, failed = made.problem, each(made.failed)
             parts.append(pd.DataFrame({
                 "scenario": one.scenario.name, "policy": np.array(one.policies)[policy],
-                "replicate": np.array(one.replicates)[replicate], "quarter": quarter + 1, "week": made.week,
+                "replicate": np.array(one.replicates)[replicate], "epoch": epoch + 1, "week": made.week,
                 "channel": np.array(names)[unit], "usual": each(problem.status_quo), "lower": each(problem.lower),
                 "upper": each(problem.upper), "budget_low": each(problem.budget[:, 0]),
                 "budget_high": each(problem.budget[:, 1]), "reserve": each(made.reserve),

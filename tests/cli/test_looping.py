@@ -58,7 +58,7 @@ def test_a_loop_prints_regret_with_intervals_and_keeps_the_trail(lived):
     kept = pd.read_csv(folder / "out" / "policies.csv").set_index("policy")
     assert rows["greedy"].split()[1] == f"{kept.regret['greedy']:.1f}"
     money = trail.groupby(["policy", "replicate"])[["usual"]].sum()
-    regret = trail.drop_duplicates(["policy", "replicate", "quarter"]).groupby(["policy", "replicate"]).regret.sum()
+    regret = trail.drop_duplicates(["policy", "replicate", "epoch"]).groupby(["policy", "replicate"]).regret.sum()
     expected = (100 * regret / money.usual).groupby("policy").mean()
     np.testing.assert_allclose(kept.regret[expected.index], expected, atol=1e-9)
     assert {path.stem for path in (folder / "out").iterdir()} == set(loops.FILES)

@@ -15,7 +15,7 @@ import numpy as np
 from simbench import ids
 from simbench.blocks import take
 from simbench.briefs import stack
-from simbench.decide.players import Choice, Moment, Player, feasible, unknown
+from simbench.decide.players import Choice, Moment, Player, feasible, silent, unknown
 from simbench.decide.sight import QUARTER
 from simbench.errors import BadInput, Damaged
 from simbench.records import Answers, Brief, Failure, Labels, Problem
@@ -41,6 +41,7 @@ class Decided(NamedTuple):
     amounts: Array  #: [K, R, U]
     returns: Array  #: [K, R, C] money back for money spent, as whoever decided believed; NaN: no belief
     promise: Array  #: [K, R] money promised against the usual plan; NaN: nothing
+    because: Array  #: [K, R] further numbers that were acted on, as JSON; empty: none
     optimum: Array  #: [K, R] money against the usual plan, in the state of the lane
     bound: Array
     value: Array
@@ -221,7 +222,7 @@ def epoch_of(
     optimum, bound, value = (x.reshape(rows.shape) for x in verdict)
     return Decided(
         lanes.weeks, problem, mix.reshape(chosen.amounts.shape), chosen.amounts, chosen.returns, chosen.promise,
-        optimum, bound, value, reserve.reshape(rows.shape), failed,
+        chosen.because, optimum, bound, value, reserve.reshape(rows.shape), failed,
     )  # fmt: skip
 
 
@@ -246,7 +247,7 @@ def told_to(
 def kept_where(failed: Array, moment: Moment, player: Player) -> Choice:
     """The player's choice; the usual plan, as near as can be, where its model did not answer."""
     usual = np.asarray(moment.problem.status_quo, dtype=float)
-    nothing = Choice(usual, unknown(moment), np.full(len(usual), np.nan))
+    nothing = Choice(usual, unknown(moment), np.full(len(usual), np.nan), silent(moment))
     chosen = nothing if failed.all() else player.decide(moment)
     if not failed.any():
         return chosen

@@ -5,27 +5,33 @@ Batched: the leading axis of every array is the replicate R.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from simbench import ids, optimum
 from simbench.briefs import one
-from simbench.decide.allocate import common, promised
+from simbench.decide.allocate import common, promises
 from simbench.decide.beliefs import by_claims, by_model
 from simbench.decide.policies import POLICIES
-from simbench.decide.sight import QUARTER, Rule, Sight, allowed
+from simbench.decide.readings import curves_of, worth
+from simbench.decide.sight import QUARTER, Policy, Sight, allowed
 from simbench.optimum import constraints_of
 from simbench.records import Answers, Brief, Problem
 
 Array = Any
 #: Share of an epoch's money that a planned test moves.
 TESTED = 0.05
+#: Part of the usual plan by which a marginal return is told.
+STEP = 0.01
 #: What a quarter is worth to the bandit a quarter later.
 DISCOUNT = 0.9
-#: Noise of a quarter's sales that the bandit expects, as a share; and variances it holds possible, as multiples of that.
+#: Noise of a quarter's sales that the bandit expects, as a share; variances it holds possible, as multiples of that.
 NOISE, GRID = 0.03, np.geomspace(1e-4, 1e4, 201)
 
 
@@ -48,6 +54,7 @@ class Choice(NamedTuple):
     amounts: Array  #: [R, U] feasible
     returns: Array  #: [R, C] money back for money spent, as believed; NaN: no belief
     promise: Array  #: [R] money promised against the usual plan; NaN: nothing
+    because: Array  #: [R] further numbers it acted on, as JSON; empty: none
 
 
 class Player(NamedTuple):
@@ -57,6 +64,7 @@ class Player(NamedTuple):
     decide: Callable[[Moment], Choice]
     model: bool  #: acts on the answers of a model
     about: str
+    policy: Policy | None = None  #: of a rule of thumb
 
 
 def feasible(moment: Moment, amounts: Array) -> Array:
@@ -67,6 +75,11 @@ def feasible(moment: Moment, amounts: Array) -> Array:
 def unknown(moment: Moment) -> Array:
     """No belief [R, C]."""
     return np.full(np.asarray(moment.brief.context.spend_scale).shape, np.nan)
+
+
+def silent(moment: Moment) -> Array:
+    """No further numbers [R]."""
+    return np.full(len(moment.reserve), "", dtype=object)
 
 
 def believed(moment: Moment) -> Array:
@@ -82,7 +95,44 @@ def greedy(moment: Moment) -> Choice:
     """The best amounts on the mean of the model's curves, as if it were right."""
     assert moment.answers is not None
     amounts = common(moment.brief, moment.answers, 0)
-    return Choice(amounts, believed(moment), promised(moment.brief, moment.answers, 0, amounts))
+    told = by_curves(moment, moment.answers, amounts)
+    return Choice(amounts, believed(moment), told["gain"].sum(axis=1), spelt(told))
+
+
+def by_curves(moment: Moment, answers: Answers, amounts: Array) -> dict[str, Array]:
+    """What the mean of a model's curves says of each unit [R, U]: how amounts were found, and what they promise.
+
+    ``marginal`` is money back for the next 1% of the usual plan (NaN where nothing is usual), ``gain``
+    what the unit's amount earns against its usual one.
+    """
+    problem, curves = moment.problem, curves_of(moment.problem, answers, 0)
+    assert curves is not None
+    usual, alone = np.asarray(problem.status_quo, float), np.eye(amounts.shape[1], dtype=bool)
+    plans = np.concatenate(
+        [usual[:, None] * (1.0 + STEP * alone), np.where(alone, amounts[:, None], usual[:, None])], axis=1
+    )
+    next_one, gain = np.split(promises(problem, curves.mean, worth(moment.brief), plans), 2, axis=1)
+    step = STEP * usual
+    return {"marginal": 1.0 + np.divide(next_one, step, out=np.full_like(step, np.nan), where=step > 0), "gain": gain}
+
+
+def spelt(told: Mapping[str, Array]) -> Array:
+    """Numbers by name, each [R] or [R, ...], as compact JSON [R]."""
+    count = len(next(iter(told.values())))
+    return np.array([compact({name: x[r] for name, x in told.items()}) for r in range(count)], dtype=object)
+
+
+def compact(told: Mapping[str, Any]) -> str:
+    """Numbers by name as JSON without blanks, to six digits; what is no number is null."""
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, list):
+            return [plain(each) for each in x]
+        if isinstance(x, float):
+            return float(f"{x:.6g}") if np.isfinite(x) else None
+        return x
+
+    return json.dumps({name: plain(np.asarray(x).tolist()) for name, x in told.items()}, separators=(",", ":"))
 
 
 def thompson(moment: Moment) -> Choice:
@@ -96,7 +146,9 @@ def thompson(moment: Moment) -> Choice:
     picked = np.array([int(ids.generator(stream).integers(draws)) for stream in moment.streams])
     alone = one_draw(moment.answers, picked)
     amounts = common(moment.brief, alone, 0)
-    return Choice(amounts, believed(moment._replace(answers=alone)), promised(moment.brief, alone, 0, amounts))
+    told = by_curves(moment, alone, amounts)
+    returns = believed(moment._replace(answers=alone))
+    return Choice(amounts, returns, told["gain"].sum(axis=1), spelt({"draw": picked, **told}))
 
 
 def one_draw(answers: Answers, picked: Array) -> Answers:
@@ -118,7 +170,9 @@ def greedy_with_test(moment: Moment) -> Choice:
     others = np.where(np.arange(channels) == tested, 0.0, chosen.amounts)
     share = others / np.where(others.sum(axis=1, keepdims=True) > 0, others.sum(axis=1, keepdims=True), 1.0)
     amounts = feasible(moment, np.maximum(chosen.amounts + push - share * push.sum(axis=1, keepdims=True), 0.0))
-    return Choice(amounts, chosen.returns, promised(moment.brief, moment.answers, 0, amounts))
+    told = by_curves(moment, moment.answers, amounts)
+    test = {"tested": np.full(len(amounts), tested), "push": np.full(len(amounts), sign * TESTED)}
+    return Choice(amounts, chosen.returns, told["gain"].sum(axis=1), spelt(test | told))
 
 
 # --- without a model
@@ -135,16 +189,16 @@ def bandit(moment: Moment) -> Choice:
     """
     drawn = np.concatenate([returns_drawn(one(moment.brief, r), stream) for r, stream in enumerate(moment.streams)])
     problem = moment.problem
-    worth = np.asarray(problem.margin)[:, None] * drawn - 1.0
+    net = np.asarray(problem.margin)[:, None] * drawn - 1.0
     limits = constraints_of(problem)
     # a straight line a channel: the two ends of its box say it all
     levels = np.stack([problem.lower, problem.upper], axis=-1)
     levels[..., 1] = np.maximum(
         levels[..., 1], levels[..., 0] + 1e-9 * np.maximum(problem.status_quo.sum(axis=-1)[:, None], 1.0)
     )
-    value = worth[..., None] * levels
+    value = net[..., None] * levels
     amounts = feasible(moment, np.asarray(optimum.allocate(levels, value + levels, None, 1.0, limits)))
-    return Choice(amounts, drawn, np.full(len(drawn), np.nan))
+    return Choice(amounts, drawn, np.full(len(drawn), np.nan), silent(moment))
 
 
 def returns_drawn(brief: Brief, stream: bytes, draws: int = 1, discount: float = DISCOUNT) -> Array:
@@ -239,18 +293,20 @@ def drawn_from(found: Regressed, draws: int, generator: np.random.Generator) -> 
 
 def oracle(moment: Moment) -> Choice:
     """The best there is, epoch by epoch."""
-    return Choice(moment.best, unknown(moment), np.full(len(moment.best), np.nan))
+    return Choice(moment.best, unknown(moment), np.full(len(moment.best), np.nan), silent(moment))
 
 
 # --- rules of thumb
 
 
-def follow(rule: Rule, moment: Moment) -> Choice:
+def follow(policy: Policy, moment: Moment) -> Choice:
     """A rule's amounts in every replicate; it believes the model where it has one, else what platforms claim.
 
-    What it begins with is the mix of the epoch before: what a rule has moved stays moved.
+    Returns are told of rules that read them, further numbers of those that say which (``because``, a
+    pure function of the same sight). What it begins with is the mix of the epoch before: what a rule has
+    moved stays moved.
     """
-    asked, told = [], []
+    because, asked, told, reasons = getattr(policy, "because", None), [], [], []
     for r, stream in enumerate(moment.streams):
         brief, answers = one(moment.brief, r), None if moment.answers is None else one(moment.answers, r)
         returns, weekly = by_claims(brief) if answers is None else by_model(brief, answers)
@@ -260,23 +316,31 @@ def follow(rule: Rule, moment: Moment) -> Choice:
         problem = limits._replace(status_quo=begun * whole)
         brief = brief._replace(questions=brief.questions._replace(problems=(problem,)))
         generator, reserve = ids.generator(stream), float(moment.reserve[r])
-        amounts = rule(Sight(brief, problem, returns, weekly, answers, generator, reserve, moment.epoch))
-        asked.append(allowed(limits, amounts))
-        told.append(returns)
-    return Choice(np.stack(asked), np.stack(told), np.full(len(asked), np.nan))
+        sight = Sight(brief, problem, returns, weekly, answers, generator, reserve, moment.epoch)
+        asked.append(allowed(limits, policy.rule(sight)))
+        told.append(returns if policy.arms else np.full_like(returns, np.nan))
+        reasons.append("" if because is None else compact(because(sight)))
+    return Choice(np.stack(asked), np.stack(told), np.full(len(asked), np.nan), np.array(reasons, dtype=object))
+
+
+def ruled(name: str, policy: Policy, model: bool, options: Mapping[str, Any] = MappingProxyType({})) -> Player:
+    """A rule of thumb that plays, with some of its options set."""
+
+    def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+        return partial(function, **{each: options[each] for each in signature(function).parameters if each in options})
+
+    parts = {field: getattr(policy, field, None) for field in ("rule", "because")}
+    chosen: dict[str, Any] = {field: with_options(part) for field, part in parts.items() if part is not None}
+    return Player(name, partial(follow, policy._replace(**chosen)), model, policy.about, policy)
 
 
 def _rules() -> tuple[Player, ...]:
     players = []
     for policy in POLICIES:
-        decide = partial(follow, policy.rule)
         if policy.arms:
-            players += [
-                Player(f"{policy.name}-by-claims", decide, False, policy.about),
-                Player(f"{policy.name}-by-model", decide, True, policy.about),
-            ]
+            players += [ruled(f"{policy.name}-by-{whom}", policy, whom == "model") for whom in ("claims", "model")]
         else:
-            players.append(Player(policy.name, decide, False, policy.about))
+            players.append(ruled(policy.name, policy, False))
     return tuple(players)
 
 

@@ -158,8 +158,9 @@ def risk(lives: Sequence[Lives]) -> pd.DataFrame:
 def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
     """The trail: one row a decision and channel, with the numbers it was based on. Money, unless a share.
 
-    ``returns`` is money back for money spent, as whoever decided believed (empty: no belief); ``promise``,
-    ``value``, ``optimum`` and ``bound`` are of the whole decision, against the usual plan.
+    ``returns`` is money back for money spent, as whoever decided believed (empty: it reads none); ``promise``,
+    ``value``, ``optimum`` and ``bound`` are of the whole decision, against the usual plan. ``because`` has
+    further numbers that the decision was made on, as JSON, channels in order.
     """
     import pandas as pd
 
@@ -181,6 +182,7 @@ def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
                 "upper": each(problem.upper), "budget_low": each(problem.budget[:, 0]),
                 "budget_high": each(problem.budget[:, 1]), "reserve": each(made.reserve),
                 "returns": each(made.returns), "amount": each(made.amounts), "promise": each(made.promise),
+                "because": each(made.because),
                 "value": each(made.value), "optimum": each(made.optimum), "bound": each(made.bound),
                 "regret": each(made.optimum - made.value),
                 "status": np.where(failed, "model failed: usual plan", "decided"),

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from simbench import ids
 from simbench.backends.base import Backend
-from simbench.backends.registry import backend_named
+from simbench.backends.contender import settled
+from simbench.backends.registry import backend_named, split
 from simbench.briefs import one
+from simbench.decide.contenders import options_of
 from simbench.decide.loop import Ask, Lives
 from simbench.decide.loop import loop as live
-from simbench.decide.players import PLAYERS, Player
+from simbench.decide.players import PLAYERS, Player, ruled
 from simbench.decide.sight import QUARTER
 from simbench.errors import BadInput
 from simbench.records import Answers, Brief, Failure
@@ -45,17 +47,26 @@ class Looped(NamedTuple):
 
 
 def players_named(names: Sequence[str]) -> list[Player]:
-    """Policies of the loop by name.
+    """Policies of the loop by name; rules with options: ``quarterly-cut-by-claims[cut=0.3]``.
 
     Raises
     ------
     BadInput
-        That names the nearest.
+        If one is not known (the message names the nearest), or an option is unknown or out of range.
     """
-    for name in names:
-        if name not in PLAYERS:
-            raise BadInput("policy", f"{name!r} is not known", nearest(name, list(PLAYERS)))
-    return [PLAYERS[name] for name in names]
+    return [player_named(name) for name in names]
+
+
+def player_named(name: str) -> Player:
+    """A policy of the loop; as :func:`players_named`."""
+    who, given, label = split(name, "policy")
+    if who not in PLAYERS:
+        raise BadInput("policy", f"{who!r} is not known", nearest(who, list(PLAYERS)))
+    if label:
+        raise BadInput(f"policy {name!r}", "has a label", "NAME[option=value,...]")
+    found = PLAYERS[who]
+    named, chosen = settled(who, () if found.policy is None else options_of(found.policy.rule), given)
+    return found if found.policy is None else ruled(named, found.policy, found.model, chosen)
 
 
 def epochs_of(quarters: int, every: int) -> int:
@@ -125,7 +136,7 @@ def loop(
     ----------
     sources : suite, scenario, or a list of them; names, paths or values
     policies : sequence of str
-        Names in :data:`simbench.decide.players.PLAYERS`.
+        Names in :data:`simbench.decide.players.PLAYERS`, with options where they are rules.
     model : name, function or Backend
         What policies with a model act on; it also tells how well effects are identified in the end.
     replicates : int, optional

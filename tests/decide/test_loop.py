@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+import json
 from itertools import pairwise
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.monitoring
@@ -21,12 +22,14 @@ from simbench.decide.players import (
     Choice,
     Player,
     feasible,
-    follow,
     greedy,
     greedy_with_test,
     one_draw,
     returns_drawn,
+    ruled,
+    silent,
 )
+from simbench.decide.sight import Policy
 from simbench.errors import BadInput
 from simbench.records import Answers, Failure
 from simbench.report import loops
@@ -200,7 +203,7 @@ def test_nobody_sees_what_is_to_come(scenario):
     def spy(moment):
         seen.append(moment)
         amounts = feasible(moment, moment.problem.status_quo * (0.9 + 0.1 * (len(seen) % 2)))
-        return Choice(amounts, np.full((1, 2), np.nan), np.full(1, np.nan))
+        return Choice(amounts, np.full((1, 2), np.nan), np.full(1, np.nan), silent(moment))
 
     loop(scenario, [Player("spy", spy, False, "")], None, replicates=1, epochs=3)
     for quarter, moment in enumerate(seen):
@@ -220,7 +223,7 @@ def test_what_a_rule_moved_stays_moved(scenario):
     def leaning(sight):
         return sight.problem.status_quo * np.array([1.1, 1.0])
 
-    player = Player("leaning", partial(follow, leaning), False, "")
+    player = ruled("leaning", Policy("leaning", leaning, False, ""), False)
     lives = loop(scenario, [player], None, replicates=1, epochs=3, least=1.0)
     for quarter, made in enumerate(lives.decided):
         usual = made.problem.status_quo[0]
@@ -432,8 +435,89 @@ def test_the_trail_tells_every_decision(played, tmp_path):
     board = loops.policies([lives]).set_index("policy")
     for name in NAMES:
         assert board.regret[name] == pytest.approx((100 * whole[name] / spend[name]).mean(), abs=1e-9)
-    believing = trail[trail.policy.isin(["greedy", "thompson", "bandit"])]
-    assert believing.returns.notna().all() and trail[trail.policy == "greedy"].promise.notna().all()
+
+
+def test_the_trail_has_the_numbers_that_every_default_policy_acted_on(scenario):
+    """Returns of those who read them, draws and curves of those who act on a model; a written table says the same."""
+    lives = loop(scenario, players_named(DEFAULT), Model(), replicates=2, epochs=2)
+    trail = loops.decisions([lives])
+    read = {name for name in DEFAULT if name.endswith(("-by-claims", "-by-model"))}
+    read |= {"greedy", "thompson", "greedy-with-test", "bandit"}
+    for policy, rows in trail.groupby("policy"):
+        assert rows.returns.notna().all() if policy in read else rows.returns.isna().all(), policy
+    for policy in ("greedy", "thompson", "greedy-with-test"):
+        for _, rows in trail[trail.policy == policy].groupby(["replicate", "epoch"]):
+            told = json.loads(rows.because.iloc[0])
+            assert (rows.because == rows.because.iloc[0]).all() and len(told["marginal"]) == len(rows) == 2
+            assert sum(told["gain"]) == pytest.approx(rows.promise.iloc[0], rel=1e-4)
+            assert ("draw" in told) == (policy == "thompson") and ("tested" in told) == (policy == "greedy-with-test")
+            # more of a channel where the next money brings more than it costs, as far as limits let it
+            moved = rows.amount.to_numpy() - rows.usual.to_numpy()
+            if policy == "greedy":
+                assert moved[int(np.argmax(told["marginal"]))] >= 0
+    draws = [json.loads(text)["draw"] for text in trail[trail.policy == "thompson"].because]
+    assert set(draws) <= set(range(8)) and len(set(draws)) > 1
+    assert (trail[trail.policy.isin(["oracle", "bandit", "equal"])].because == "").all()
+
+
+class Telling(NamedTuple):
+    """A policy that says what it acts on."""
+
+    name: str
+    rule: object
+    arms: bool
+    about: str
+    because: object
+
+
+def test_a_rule_may_say_which_numbers_it_acted_on(scenario):
+    """As its options are set, in every replicate of its own; compact, and null where there is no number."""
+
+    def rule(sight, *, part: Annotated[float, "of the money", 1.0] = 0.5):
+        return sight.problem.status_quo * part
+
+    def because(sight, *, part=0.5):
+        return {"part": part, "spent": sight.brief.panel.spend.sum(axis=(0, 1)), "goal": np.array([np.nan, 1 / 3])}
+
+    told = Telling("half", rule, False, "", because)
+    players = [ruled("half", told, False), ruled("more", told, False, {"part": 0.9})]
+    lives = loop(scenario, players, None, replicates=2, epochs=1, least=0.0)
+    made = lives.decided[0]
+    said = [[json.loads(text) for text in row] for row in made.because]
+    assert [[each["part"] for each in row] for row in said] == [[0.5, 0.5], [0.9, 0.9]]
+    assert said[0][0]["goal"] == [None, 0.333333] and " " not in made.because[0, 0]
+    assert said[0][0]["spent"] != said[0][1]["spent"] and said[0][0]["spent"] == said[1][0]["spent"]
+    usual = made.problem.status_quo.reshape(made.amounts.shape)
+    np.testing.assert_allclose(made.amounts, usual * np.array([0.5, 0.9])[:, None, None], rtol=1e-6)
+
+
+def test_rules_take_the_options_of_contenders(scenario):
+    """As they are named in `simbench run`; the name tells what is not as usual."""
+    texts = ("quarterly-cut-by-model[cut=0.5]", "quarterly-cut-by-model", "competitor-matching[control=2, times=1.2]")
+    cut, usual, competitor = players_named(texts)
+    assert (cut.name, competitor.name) == (texts[0], "competitor-matching[control=2]") and cut.model
+    lives = loop(scenario, [cut, usual], Model(), replicates=2, epochs=2, least=1.0)
+    assert lives.policies == texts[:2]
+    more, less = loops.moved(lives)
+    np.testing.assert_allclose(more, 2 * less, atol=1e-9)
+    assert less.max() > 1, "half is twice a quarter"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("quarterly-cut-by-claims[cutt=0.3]", "quarterly-cut-by-claims: has no option 'cutt'; did you mean 'cut'?"),
+        ("quarterly-cut-by-claims[cut=2]", "quarterly-cut-by-claims[cut]: 2.0; at least 0 and at most 1"),
+        ("greedy[cut=1]", "greedy: has no option 'cut'; it has no options"),
+        ("equal@new", "has a label"),
+        ("equal[", "policy 'equal[': has brackets that do not close"),
+        ("quarterly-cut-by-clams[cut=0.3]", "quarterly-cut-by-claims"),
+    ],
+)
+def test_options_that_no_policy_has_are_refused(name, said):
+    with pytest.raises(BadInput) as caught:
+        players_named([name])
+    assert said in str(caught.value)
 
 
 def test_boards_order_by_regret_and_compare_in_pairs(played):

@@ -14,9 +14,12 @@ LEGEND = """
 regret     what each choice missed of its best plan, summed; % of the usual spend
 {other}  more regret than that policy in the same worlds
 oracle     realised profit beside that of the re-optimising oracle, same noise; % of the usual spend
-moved      money moved a decision, %
+moved      money moved by a decision, %
 error      of what channels brought last year, as {model} tells it in the end
-width      of its 90% intervals; both as shares of what all media brought"""
+width      of its 90% intervals; both as shares of what all media brought
+risk       realised profit beside the status quo's, same noise, % of the usual spend: mean, mean of the
+           worst tenth of worlds, share of worlds that lost, mean by sd over worlds; (rank by each)
+95% intervals in brackets; those of the other columns are in policies.csv and --json"""
 #: A model that fails in more than this share of decisions is no model to act on.
 ALLOWED_FAILURES = 0.05
 
@@ -82,13 +85,13 @@ def loop(
     if as_json:
         emit({"loop": str(done.folder), "model": done.model, "policies": records(found), "risk": records(worst)})
         context.exit(code)
-    show(found, done.model)
+    show(found, worst, done.model)
     page().print(f"\nkept in {done.folder}: {', '.join(f'{name}.csv' for name in loops.FILES)}", soft_wrap=True)
     context.exit(code)
 
 
-def show(found: Any, model: str) -> None:
-    """Print a table of policies for every scenario, and what the columns are."""
+def show(found: Any, worst: Any, model: str) -> None:
+    """Print a table of policies and one of their risk for every scenario, and what the columns are."""
     console = page()
 
     def number(value: float, digits: int = 1) -> str:
@@ -97,6 +100,9 @@ def show(found: Any, model: str) -> None:
     def interval(row: Any, column: str) -> str:
         ends = row[f"{column} low"], row[f"{column} high"]
         return number(row[column]) + ("" if math.isnan(ends[0]) else f" [{ends[0]:.2g}, {ends[1]:.2g}]")
+
+    def ranked(row: Any, column: str, told: str) -> str:
+        return told if math.isnan(row[column]) else f"{told} ({row[f'rank {column}']})"
 
     for name, rows in found.groupby("scenario", sort=False):
         other = rows.against.iloc[0]
@@ -112,4 +118,15 @@ def show(found: Any, model: str) -> None:
         console.print(table(head, body, right=head[1:]))
         before = (number(rows[f"{column} before"].iloc[0], 2) for column in ("error", "width"))
         console.print("before the first decision: error {}, width {}\n".format(*before))
+        risk = ("risk", "mean", "worst tenth", "lost", "mean / sd")
+        plans = [
+            (
+                row.policy, *(ranked(row, column, number(row[column])) for column in risk[1:3]),
+                ranked(row, "lost", f"{100 * row.lost:.0f}%"), ranked(row, "mean / sd", number(row["mean / sd"], 2)),
+            )
+            for _, row in worst[worst.scenario == name].iterrows()
+        ]  # fmt: skip
+        if plans:
+            console.print(table(risk, plans, right=risk[1:]))
+            console.print()
     console.print(LEGEND.strip("\n").format(other=f"vs {found.against.iloc[0]}", model=model))

@@ -67,6 +67,7 @@ class Lives(NamedTuple):
     profit: Array  #: [K, R] realised over all epochs, noise and all
     before: Identified  #: at the first decision, the same in every life
     after: Identified  #: after the last epoch
+    hidden: tuple[str, ...] = ()  #: policies that nobody asked for, lived to compare others with: no row of any table
 
     @property
     def usual(self) -> Array:

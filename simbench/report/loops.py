@@ -20,6 +20,8 @@ Array = Any
 AGAINST = ("greedy", "status-quo")
 #: Share of worlds that make the bad tail.
 TAIL = 0.1
+#: Columns of the table of risk by which policies are ranked.
+RANKED = ("mean", "worst tenth", "lost", "mean / sd")
 FILES = ("policies", "risk", "decisions")
 
 
@@ -95,6 +97,11 @@ def by_world(lives: Sequence[Lives], number: Any) -> dict[str, Array]:
     return found
 
 
+def shown(lives: Lives) -> list[str]:
+    """Policies that have rows."""
+    return [policy for policy in lives.policies if policy not in lives.hidden]
+
+
 def scopes(lives: Sequence[Lives]) -> list[tuple[str, list[Lives]]]:
     """All scenarios together, then each alone."""
     alone = [(one.scenario.name, [one]) for one in lives]
@@ -114,7 +121,7 @@ def policies(lives: Sequence[Lives]) -> pd.DataFrame:
         worlds = {column: by_world(some, number) for column, number in COLUMNS.items()}
         other = next((each for each in AGAINST if each in some[0].policies), some[0].policies[0])
         found = []
-        for policy in some[0].policies:
+        for policy in shown(some[0]):
             row: dict[str, Any] = {"scenario": name, "policy": policy}
             for column, values in worlds.items():
                 told = mean_interval(values[policy])
@@ -133,7 +140,8 @@ def risk(lives: Sequence[Lives]) -> pd.DataFrame:
     """What policies earned more than the usual plan in many worlds, and how badly it can go; the least bad tail first.
 
     Realised profit against the status quo's on the same noise, per cent of the usual spend: mean, sd
-    over worlds, mean of the worst tenth (CVaR), share of worlds that lost, and mean / sd.
+    over worlds, mean of the worst tenth (CVaR), share of worlds that lost, and mean / sd; and the rank by
+    each of them among the policies of a scenario, the best first.
     """
     import pandas as pd
 
@@ -142,7 +150,7 @@ def risk(lives: Sequence[Lives]) -> pd.DataFrame:
         found = []
         for policy, gain in by_world(some, lambda one: against(one, "status-quo")).items():
             gain = gain[np.isfinite(gain)]
-            if not len(gain) or policy == "status-quo":
+            if not len(gain) or policy == "status-quo" or policy not in shown(some[0]):
                 continue
             worst = np.sort(gain)[: max(1, int(np.ceil(TAIL * len(gain))))]
             sd = gain.std(ddof=1) if len(gain) > 1 else np.nan
@@ -152,7 +160,11 @@ def risk(lives: Sequence[Lives]) -> pd.DataFrame:
             })  # fmt: skip
         rows += sorted(found, key=lambda row: -row["worst tenth"])
     columns = ("scenario", "policy", "mean", "sd", "worst tenth", "lost", "mean / sd", "worlds")
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    for column in RANKED:
+        ranks = table.groupby("scenario")[column].rank(ascending=column == "lost", method="min")
+        table[f"rank {column}"] = ranks.astype("Int64")
+    return table
 
 
 def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
@@ -187,7 +199,8 @@ def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
                 "regret": each(made.optimum - made.value),
                 "status": np.where(failed, "model failed: usual plan", "decided"),
             }))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    trail = pd.concat(parts, ignore_index=True)
+    return trail[trail.policy.isin(shown(lives[0]))].reset_index(drop=True)
 
 
 def write(looped: Looped) -> None:

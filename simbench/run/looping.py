@@ -34,6 +34,8 @@ DEFAULT = (
     "proportional-to-returns-by-claims", "return-falling-by-claims", "return-falling-by-model",
     "quarterly-cut-by-claims", "quarterly-cut-by-model", "contingency",
 )  # fmt: skip
+#: Who is always lived: what policies earn is told beside it.
+REFERENCE = "status-quo"
 #: The model that policies act on, and that looks back at the end.
 MODEL = "national-laplace"
 
@@ -136,7 +138,8 @@ def loop(
     ----------
     sources : suite, scenario, or a list of them; names, paths or values
     policies : sequence of str
-        Names in :data:`simbench.decide.players.PLAYERS`, with options where they are rules.
+        Names in :data:`simbench.decide.players.PLAYERS`, with options where they are rules. The status quo is lived
+        besides, as what others are compared with.
     model : name, function or Backend
         What policies with a model act on; it also tells how well effects are identified in the end.
     replicates : int, optional
@@ -163,6 +166,8 @@ def loop(
     from simbench.report.loops import write
 
     players, backend = players_named(policies), backend_named(model)
+    hidden = () if not players or REFERENCE in {player.name for player in players} else (REFERENCE,)
+    players += players_named(hidden)
     wanted = scenarios_of(sources, replicates)
     epochs = epochs_of(quarters_of(sources) if quarters is None else quarters, every)
     for scenario, _ in wanted:
@@ -171,10 +176,11 @@ def loop(
     lives = []
     with supervised(backend, jobs or cores(), limits or Limits()) as ask:
         for scenario, count in wanted:
-            lives.append(live(
+            lived = live(
                 scenario, players, ask, replicates=count, epochs=epochs, every=every, least=least, master=master,
                 say=say,
-            ))  # fmt: skip
+            )  # fmt: skip
+            lives.append(lived._replace(hidden=hidden))
     looped = Looped(folder, backend.name, tuple(lives))
     write(looped)
     return looped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, NamedTuple
@@ -44,22 +44,33 @@ def configured(contender: Contender, given: Mapping[str, Any]) -> Backend:
     Raises
     ------
     BadInput
+        As :func:`settled`.
+    """
+    name, config = settled(contender.name, contender.options, given)
+    made = contender.make(**config)
+    return made._replace(name=name, config={**made.config, **config})
+
+
+def settled(who: str, options: Sequence[Option], given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name with every option that differs from its default, and all options: those given, else defaults.
+
+    Raises
+    ------
+    BadInput
         If an option is unknown (the message names the nearest), of the wrong type or out of range.
     """
-    known = {option.name: option for option in contender.options}
+    known = {option.name: option for option in options}
     for name in given:
         if name not in known:
             near = get_close_matches(name, known, 1)
             right = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'no options'}"
-            raise BadInput(contender.name, f"has no option {name!r}", right)
+            raise BadInput(who, f"has no option {name!r}", right)
     config = {
-        name: read_option(contender.name, option, given[name]) if name in given else option.default
+        name: read_option(who, option, given[name]) if name in given else option.default
         for name, option in known.items()
     }
     changed = [f"{name}={_said(config[name])}" for name, option in known.items() if config[name] != option.default]
-    made = contender.make(**config)
-    named = contender.name + (f"[{','.join(changed)}]" if changed else "")
-    return made._replace(name=named, config={**made.config, **config})
+    return who + (f"[{','.join(changed)}]" if changed else ""), config
 
 
 def read_option(where: str, option: Option, value: Any) -> Any:

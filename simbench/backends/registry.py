@@ -83,7 +83,7 @@ class Listed(NamedTuple):
     fault: str = ""  #: why it cannot be had
 
 
-def split(text: str) -> tuple[str, Mapping[str, str], str]:
+def split(text: str, what: str = "backend") -> tuple[str, Mapping[str, str], str]:
     """``name[a=1,b=word]@label`` -> name, options and label.
 
     The name may be a file's path with brackets or signs of its own; a program's label stands apart
@@ -100,13 +100,13 @@ def split(text: str) -> tuple[str, Mapping[str, str], str]:
     who, label = parts["who"], parts["label"] or ""
     if not who.startswith("command:") and not PLACE.fullmatch(who):
         if "[" in who:
-            raise BadInput(f"backend {text!r}", "has brackets that do not close", "NAME[option=value,...]@label")
+            raise BadInput(f"{what} {text!r}", "has brackets that do not close", "NAME[option=value,...]@label")
         if "@" in who:
-            raise BadInput(f"backend {text!r}", "has a label that is none", "letters, digits and . _ - after the @")
+            raise BadInput(f"{what} {text!r}", "has a label that is none", "letters, digits and . _ - after the @")
     for part in filter(None, (part.strip() for part in (parts.get("options") or "").split(","))):
         key, equals, value = part.partition("=")
         if not equals or key.strip() in options:
-            raise BadInput(f"backend {text!r}", f"{part!r} is no option, or is given twice", "NAME[option=value,...]")
+            raise BadInput(f"{what} {text!r}", f"{part!r} is no option, or is given twice", "NAME[option=value,...]")
         options[key.strip()] = value.strip()
     return who, options, label
 

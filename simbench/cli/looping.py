@@ -11,12 +11,15 @@ import click
 from simbench.cli.common import FAILURES, PASS, counted, emit, example, json_option, page, table
 
 LEGEND = """
-regret     what each quarter's choice missed of its best plan, summed; % of the usual spend
+regret     what each choice missed of its best plan, summed; % of the usual spend
 {other}  more regret than that policy in the same worlds
 oracle     realised profit beside that of the re-optimising oracle, same noise; % of the usual spend
-moved      money moved a quarter, %
-error      of what channels brought last year, as {model} tells it after the last quarter
-width      of its 90% intervals; both as shares of what all media brought"""
+moved      money moved by a decision, %
+error      of what channels brought last year, as {model} tells it in the end
+width      of its 90% intervals; both as shares of what all media brought
+risk       realised profit beside the status quo's, same noise, % of the usual spend: mean, mean of the
+           worst tenth of worlds, share of worlds that lost, mean by sd over worlds; (rank by each)
+95% intervals in brackets; those of the other columns are in policies.csv and --json"""
 #: A model that fails in more than this share of decisions is no model to act on.
 ALLOWED_FAILURES = 0.05
 
@@ -32,10 +35,16 @@ ALLOWED_FAILURES = 0.05
 @click.option("--policy", "policies", multiple=True, help="A policy by name; may be repeated. [default: fourteen]")
 @click.option("--model", help="The contender that policies act on. [default: national-laplace]")
 @click.option("--replicates", type=click.IntRange(min=1), help="Worlds a scenario. [default: the suite's, else 4]")
-@click.option("--quarters", type=click.IntRange(min=1, max=100), default=4, show_default=True, help="Decisions.")
+@click.option(
+    "--quarters", type=click.IntRange(min=1, max=100), help="Quarters lived again. [default: the suite's, else 4]"
+)
+@click.option(
+    "--every", metavar="WEEKS", type=int, default=13, show_default=True,
+    help="Weeks from one decision to the next: 13, 4 or 1 (any of 1, 2, 4, 13, 26, 52).",
+)  # fmt: skip
 @click.option(
     "--least", type=click.FloatRange(0, 1), default=0.85, show_default=True,
-    help="Share of a quarter's budget that has to be spent.",
+    help="Share of an epoch's budget that has to be spent.",
 )  # fmt: skip
 @click.option("--store", type=click.Path(path_type=Path), help="Folder of the tables. [default: simbench-loops/NAME]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Host processes. [default: one a core]")
@@ -47,13 +56,14 @@ def loop(
     policies: tuple[str, ...],
     model: str | None,
     replicates: int | None,
-    quarters: int,
+    quarters: int | None,
+    every: int,
     least: float,
     store: Path | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Let policies decide a quarter's media, live it, refit and decide again.
+    """Let policies decide a quarter's media (or some weeks'), live it, refit and decide again.
 
     The last quarters of every panel are lived again in each policy's own way. Prints cumulative regret
     with intervals; decisions.csv holds every decision with the numbers it was based on.
@@ -63,10 +73,10 @@ def loop(
     from simbench.run.hosts import prepare_process
 
     prepare_process()
-    with counted("quarters", quiet=as_json) as say:
+    with counted("decisions", quiet=as_json) as say:
         done = looping.loop(
             sources, policies or looping.DEFAULT, model or looping.MODEL, replicates=replicates, quarters=quarters,
-            least=least, store=store, jobs=jobs, say=say,
+            every=every, least=least, store=store, jobs=jobs, say=say,
         )  # fmt: skip
     from simbench.report import loops
 
@@ -75,13 +85,13 @@ def loop(
     if as_json:
         emit({"loop": str(done.folder), "model": done.model, "policies": records(found), "risk": records(worst)})
         context.exit(code)
-    show(found, done.model)
+    show(found, worst, done.model)
     page().print(f"\nkept in {done.folder}: {', '.join(f'{name}.csv' for name in loops.FILES)}", soft_wrap=True)
     context.exit(code)
 
 
-def show(found: Any, model: str) -> None:
-    """Print a table of policies for every scenario, and what the columns are."""
+def show(found: Any, worst: Any, model: str) -> None:
+    """Print a table of policies and one of their risk for every scenario, and what the columns are."""
     console = page()
 
     def number(value: float, digits: int = 1) -> str:
@@ -90,6 +100,9 @@ def show(found: Any, model: str) -> None:
     def interval(row: Any, column: str) -> str:
         ends = row[f"{column} low"], row[f"{column} high"]
         return number(row[column]) + ("" if math.isnan(ends[0]) else f" [{ends[0]:.2g}, {ends[1]:.2g}]")
+
+    def ranked(row: Any, column: str, told: str) -> str:
+        return told if math.isnan(row[column]) else f"{told} ({row[f'rank {column}']})"
 
     for name, rows in found.groupby("scenario", sort=False):
         other = rows.against.iloc[0]
@@ -105,4 +118,15 @@ def show(found: Any, model: str) -> None:
         console.print(table(head, body, right=head[1:]))
         before = (number(rows[f"{column} before"].iloc[0], 2) for column in ("error", "width"))
         console.print("before the first decision: error {}, width {}\n".format(*before))
+        risk = ("risk", "mean", "worst tenth", "lost", "mean / sd")
+        plans = [
+            (
+                row.policy, *(ranked(row, column, number(row[column])) for column in risk[1:3]),
+                ranked(row, "lost", f"{100 * row.lost:.0f}%"), ranked(row, "mean / sd", number(row["mean / sd"], 2)),
+            )
+            for _, row in worst[worst.scenario == name].iterrows()
+        ]  # fmt: skip
+        if plans:
+            console.print(table(risk, plans, right=risk[1:]))
+            console.print()
     console.print(LEGEND.strip("\n").format(other=f"vs {found.against.iloc[0]}", model=model))

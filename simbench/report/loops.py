@@ -20,6 +20,8 @@ Array = Any
 AGAINST = ("greedy", "status-quo")
 #: Share of worlds that make the bad tail.
 TAIL = 0.1
+#: Columns of the table of risk by which policies are ranked.
+RANKED = ("mean", "worst tenth", "lost", "mean / sd")
 FILES = ("policies", "risk", "decisions")
 
 
@@ -27,7 +29,7 @@ FILES = ("policies", "risk", "decisions")
 
 
 def regret(lives: Lives) -> Array:
-    """Cumulative regret, per cent of the usual spend of all quarters."""
+    """Cumulative regret, per cent of the usual spend of all epochs."""
     return 100.0 * lives.regret.sum(axis=0) / lives.usual
 
 
@@ -39,14 +41,11 @@ def against(lives: Lives, name: str) -> Array:
 
 
 def moved(lives: Lives) -> Array:
-    """Money moved a quarter, per cent: half of what was shifted against the mix of the quarter before."""
-    before, shifts = None, []
+    """Money moved an epoch, per cent: half of what was shifted against the mix of the epoch before."""
+    shifts = []
     for one in lives.decided:
         usual = one.problem.status_quo.reshape(one.amounts.shape)
-        factor = np.divide(one.amounts, usual, out=np.ones_like(usual), where=usual > 0)
-        shift = np.abs(factor - (1.0 if before is None else before)) * usual
-        shifts.append(0.5 * shift.sum(axis=-1) / usual.sum(axis=-1))
-        before = factor
+        shifts.append(0.5 * np.abs(one.amounts - one.mix * usual).sum(axis=-1) / usual.sum(axis=-1))
     return 100.0 * np.mean(shifts, axis=0)
 
 
@@ -56,7 +55,7 @@ def kept(lives: Lives) -> Array:
 
 
 def gaps(lives: Lives) -> Array:
-    """Largest gap between the best found and its proven bound, per cent of a quarter's spend."""
+    """Largest gap between the best found and its proven bound, per cent of an epoch's spend."""
     shape = lives.profit.shape
     each = [(one.bound - one.optimum) / one.problem.status_quo.sum(axis=-1).reshape(shape) for one in lives.decided]
     return 100.0 * np.max(each, axis=0)
@@ -98,6 +97,11 @@ def by_world(lives: Sequence[Lives], number: Any) -> dict[str, Array]:
     return found
 
 
+def shown(lives: Lives) -> list[str]:
+    """Policies that have rows."""
+    return [policy for policy in lives.policies if policy not in lives.hidden]
+
+
 def scopes(lives: Sequence[Lives]) -> list[tuple[str, list[Lives]]]:
     """All scenarios together, then each alone."""
     alone = [(one.scenario.name, [one]) for one in lives]
@@ -117,7 +121,7 @@ def policies(lives: Sequence[Lives]) -> pd.DataFrame:
         worlds = {column: by_world(some, number) for column, number in COLUMNS.items()}
         other = next((each for each in AGAINST if each in some[0].policies), some[0].policies[0])
         found = []
-        for policy in some[0].policies:
+        for policy in shown(some[0]):
             row: dict[str, Any] = {"scenario": name, "policy": policy}
             for column, values in worlds.items():
                 told = mean_interval(values[policy])
@@ -136,7 +140,8 @@ def risk(lives: Sequence[Lives]) -> pd.DataFrame:
     """What policies earned more than the usual plan in many worlds, and how badly it can go; the least bad tail first.
 
     Realised profit against the status quo's on the same noise, per cent of the usual spend: mean, sd
-    over worlds, mean of the worst tenth (CVaR), share of worlds that lost, and mean / sd.
+    over worlds, mean of the worst tenth (CVaR), share of worlds that lost, and mean / sd; and the rank by
+    each of them among the policies of a scenario, the best first.
     """
     import pandas as pd
 
@@ -145,7 +150,7 @@ def risk(lives: Sequence[Lives]) -> pd.DataFrame:
         found = []
         for policy, gain in by_world(some, lambda one: against(one, "status-quo")).items():
             gain = gain[np.isfinite(gain)]
-            if not len(gain) or policy == "status-quo":
+            if not len(gain) or policy == "status-quo" or policy not in shown(some[0]):
                 continue
             worst = np.sort(gain)[: max(1, int(np.ceil(TAIL * len(gain))))]
             sd = gain.std(ddof=1) if len(gain) > 1 else np.nan
@@ -155,21 +160,26 @@ def risk(lives: Sequence[Lives]) -> pd.DataFrame:
             })  # fmt: skip
         rows += sorted(found, key=lambda row: -row["worst tenth"])
     columns = ("scenario", "policy", "mean", "sd", "worst tenth", "lost", "mean / sd", "worlds")
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    for column in RANKED:
+        ranks = table.groupby("scenario")[column].rank(ascending=column == "lost", method="min")
+        table[f"rank {column}"] = ranks.astype("Int64")
+    return table
 
 
 def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
     """The trail: one row a decision and channel, with the numbers it was based on. Money, unless a share.
 
-    ``returns`` is money back for money spent, as whoever decided believed (empty: no belief); ``promise``,
-    ``value``, ``optimum`` and ``bound`` are of the whole decision, against the usual plan.
+    ``returns`` is money back for money spent, as whoever decided believed (empty: it reads none); ``promise``,
+    ``value``, ``optimum`` and ``bound`` are of the whole decision, against the usual plan. ``because`` has
+    further numbers that the decision was made on, as JSON, channels in order.
     """
     import pandas as pd
 
     parts = []
     for one in lives:
         names = list(one.labels.channels)
-        for quarter, made in enumerate(one.decided):
+        for epoch, made in enumerate(one.decided):
             shape = made.amounts.shape
             policy, replicate, unit = (x.ravel() for x in np.indices(shape))
 
@@ -179,16 +189,18 @@ def decisions(lives: Sequence[Lives]) -> pd.DataFrame:
             problem, failed = made.problem, each(made.failed)
             parts.append(pd.DataFrame({
                 "scenario": one.scenario.name, "policy": np.array(one.policies)[policy],
-                "replicate": np.array(one.replicates)[replicate], "quarter": quarter + 1, "week": made.week,
+                "replicate": np.array(one.replicates)[replicate], "epoch": epoch + 1, "week": made.week,
                 "channel": np.array(names)[unit], "usual": each(problem.status_quo), "lower": each(problem.lower),
                 "upper": each(problem.upper), "budget_low": each(problem.budget[:, 0]),
                 "budget_high": each(problem.budget[:, 1]), "reserve": each(made.reserve),
                 "returns": each(made.returns), "amount": each(made.amounts), "promise": each(made.promise),
+                "because": each(made.because),
                 "value": each(made.value), "optimum": each(made.optimum), "bound": each(made.bound),
                 "regret": each(made.optimum - made.value),
                 "status": np.where(failed, "model failed: usual plan", "decided"),
             }))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    trail = pd.concat(parts, ignore_index=True)
+    return trail[trail.policy.isin(shown(lives[0]))].reset_index(drop=True)
 
 
 def write(looped: Looped) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,17 +10,21 @@ from typing import Any, NamedTuple
 
 from simbench import ids
 from simbench.backends.base import Backend
-from simbench.backends.registry import backend_named
+from simbench.backends.contender import settled
+from simbench.backends.registry import backend_named, split
 from simbench.briefs import one
+from simbench.decide.contenders import options_of
 from simbench.decide.loop import Ask, Lives
 from simbench.decide.loop import loop as live
-from simbench.decide.players import PLAYERS, Player
+from simbench.decide.players import PLAYERS, Player, ruled
+from simbench.decide.sight import QUARTER
 from simbench.errors import BadInput
 from simbench.records import Answers, Brief, Failure
 from simbench.run.asking import asked
 from simbench.run.execute import Say, cores, silent
-from simbench.run.plan import listed, scenarios_of, suite_title
+from simbench.run.plan import listed, quarters_of, scenarios_of, suite_title
 from simbench.run.supervisor import Limits, Supervisor
+from simbench.world.living import EPOCHS, relived
 from simbench.world.scenario_numbers import nearest
 
 Array = Any
@@ -29,6 +34,8 @@ DEFAULT = (
     "proportional-to-returns-by-claims", "return-falling-by-claims", "return-falling-by-model",
     "quarterly-cut-by-claims", "quarterly-cut-by-model", "contingency",
 )  # fmt: skip
+#: Who is always lived: what policies earn is told beside it.
+REFERENCE = "status-quo"
 #: The model that policies act on, and that looks back at the end.
 MODEL = "national-laplace"
 
@@ -42,17 +49,41 @@ class Looped(NamedTuple):
 
 
 def players_named(names: Sequence[str]) -> list[Player]:
-    """Policies of the loop by name.
+    """Policies of the loop by name; rules with options: ``quarterly-cut-by-claims[cut=0.3]``.
 
     Raises
     ------
     BadInput
-        That names the nearest.
+        If one is not known (the message names the nearest), or an option is unknown or out of range.
     """
-    for name in names:
-        if name not in PLAYERS:
-            raise BadInput("policy", f"{name!r} is not known", nearest(name, list(PLAYERS)))
-    return [PLAYERS[name] for name in names]
+    return [player_named(name) for name in names]
+
+
+def player_named(name: str) -> Player:
+    """A policy of the loop; as :func:`players_named`."""
+    who, given, label = split(name, "policy")
+    if who not in PLAYERS:
+        raise BadInput("policy", f"{who!r} is not known", nearest(who, list(PLAYERS)))
+    if label:
+        raise BadInput(f"policy {name!r}", "has a label", "NAME[option=value,...]")
+    found = PLAYERS[who]
+    named, chosen = settled(who, () if found.policy is None else options_of(found.policy.rule), given)
+    return found if found.policy is None else ruled(named, found.policy, found.model, chosen)
+
+
+def epochs_of(quarters: int, every: int) -> int:
+    """Decisions in some quarters, one every so many weeks.
+
+    Raises
+    ------
+    BadInput
+        If they are no whole number of epochs. What no loop can have, `relived` refuses.
+    """
+    weeks = QUARTER * quarters
+    if every in EPOCHS and weeks % every:
+        right = f"a multiple of {math.lcm(QUARTER, every) // QUARTER}"
+        raise BadInput("quarters", f"are {quarters}, no whole number of times {every} weeks", right)
+    return weeks // max(every, 1)
 
 
 @contextmanager
@@ -92,7 +123,8 @@ def loop(
     model: Any = MODEL,
     *,
     replicates: int | None = None,
-    quarters: int = 4,
+    quarters: int | None = None,
+    every: int = QUARTER,
     least: float = 0.85,
     store: str | Path | None = None,
     jobs: int | None = None,
@@ -100,21 +132,25 @@ def loop(
     master: bytes = ids.OPEN_MASTER,
     say: Say = silent,
 ) -> Looped:
-    """Let policies decide a quarter's media, live it, refit and decide again, on every scenario of a suite.
+    """Let policies decide the next weeks' media, live them, refit and decide again, on every scenario of a suite.
 
     Parameters
     ----------
     sources : suite, scenario, or a list of them; names, paths or values
     policies : sequence of str
-        Names in :data:`simbench.decide.players.PLAYERS`.
+        Names in :data:`simbench.decide.players.PLAYERS`, with options where they are rules. The status quo is lived
+        besides, as what others are compared with.
     model : name, function or Backend
         What policies with a model act on; it also tells how well effects are identified in the end.
     replicates : int, optional
         Worlds a scenario; a suite's own number, else 4.
-    quarters : int
-        Decisions. A panel that leaves less than two years before the first one is made longer.
+    quarters : int, optional
+        Quarters that are lived again; a suite's own number, else 4. A panel that leaves less than two years before
+        the first decision is made longer.
+    every : int
+        Weeks from one decision to the next: 13, or another of :data:`simbench.world.living.EPOCHS`.
     least : float
-        Share of a quarter's budget that has to be spent.
+        Share of an epoch's budget that has to be spent.
     store : path, optional
         Folder for ``decisions.csv``, ``policies.csv`` and ``risk.csv``; ``simbench-loops/<name>`` if not given.
 
@@ -130,14 +166,21 @@ def loop(
     from simbench.report.loops import write
 
     players, backend = players_named(policies), backend_named(model)
+    hidden = () if not players or REFERENCE in {player.name for player in players} else (REFERENCE,)
+    players += players_named(hidden)
     wanted = scenarios_of(sources, replicates)
+    epochs = epochs_of(quarters_of(sources) if quarters is None else quarters, every)
+    for scenario, _ in wanted:
+        relived(scenario, epochs, every)  # what cannot be lived is refused before anything is
     folder = Path(store) if store is not None else Path("simbench-loops") / suite_title(listed(sources))
     lives = []
     with supervised(backend, jobs or cores(), limits or Limits()) as ask:
         for scenario, count in wanted:
-            lives.append(live(
-                scenario, players, ask, replicates=count, quarters=quarters, least=least, master=master, say=say
-            ))  # fmt: skip
+            lived = live(
+                scenario, players, ask, replicates=count, epochs=epochs, every=every, least=least, master=master,
+                say=say,
+            )  # fmt: skip
+            lives.append(lived._replace(hidden=hidden))
     looped = Looped(folder, backend.name, tuple(lives))
     write(looped)
     return looped

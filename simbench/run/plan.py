@@ -37,6 +37,8 @@ LISTS = re.compile(r"^scenarios\s*=", re.MULTILINE)
 BREAKABLE = tuple(word for word in BREAKS if word)
 #: Worlds a scenario where neither the caller nor a suite says how many.
 REPLICATES = 4
+#: Quarters of the closed loop where neither does.
+QUARTERS = 4
 
 
 class Source(NamedTuple):
@@ -229,6 +231,12 @@ def _scenarios(source: Any) -> list[tuple[Scenario, int]]:
             raise BadInput(repr(source), "no such suite or scenario", f"did you mean {near[0]!r}?")
     scenario = source if isinstance(source, Scenario) else read_scenario(source)
     return [(point, REPLICATES) for point in points(scenario)]
+
+
+def quarters_of(sources: Any) -> int:
+    """Quarters that the closed loop lives again: the most that a suite among the sources asks for, else 4."""
+    suites = [read_suite(x) for x in listed(sources) if not isinstance(x, Scenario) and _is_suite(x)]
+    return max((suite.quarters for suite in suites if suite.quarters), default=QUARTERS)
 
 
 def _is_suite(source: str | Path) -> bool:

@@ -1,8 +1,8 @@
 """Drawn worlds that go on under somebody else's levers: what the closed loop lives in.
 
-The last quarters of a panel are lived again. Up to their first week everything is as drawn; from there
-on the advertiser's rules are off, physics reacts to the levers given, and noise and demand are those of
-the draw, so that whoever decides meets the same luck (docs/design.md, 4.14).
+The last weeks of a panel are lived again, an epoch at a time: a quarter, or a few weeks. Up to the first of them
+everything is as drawn; from there on the advertiser's rules are off, physics reacts to the levers given, and noise
+and demand are those of the draw, so that whoever decides meets the same luck (docs/design.md, 4.14).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from simbench.world.forms import QUARTER, Form
 from simbench.world.history import history_program
 from simbench.world.measure import Known, measured
 from simbench.world.panel import Memory, at, world_of
-from simbench.world.scenario import Scenario
+from simbench.world.scenario import Scenario, recorded_paths
 from simbench.world.scenario_problems import ProblemTable
 from simbench.world.seen import brief_of
 from simbench.world.truth import draw
@@ -36,6 +36,8 @@ from simbench.world.worth import TOLERANCE, Book, best_found, book_of, evaluator
 Array = Any
 #: Weeks of data before the first decision, at least: two years.
 HISTORY = 104
+#: Weeks an epoch may have: whole epochs make a year, so that each has its own weeks of the year before.
+EPOCHS = (1, 2, 4, 13, 26, 52)
 
 
 class Living(NamedTuple):
@@ -53,7 +55,12 @@ class Living(NamedTuple):
     path: Observation  #: [L, P+T+H, ...] as lived; zero from now on
     controls: Array  #: [L, P+N, K] of all weeks
     usual: Array  #: [L, 52, G, C] levers of the year before the first decision
-    quarter: int = 0  #: decisions that were made so far
+    epoch: int = 0  #: decisions that were made so far
+
+    @property
+    def every(self) -> int:
+        """Weeks of an epoch: what a decision is about."""
+        return self.form.horizon
 
     @property
     def weeks(self) -> int:
@@ -62,7 +69,7 @@ class Living(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the choice of a quarter was worth, given the lane's own state. Money [L] against the usual plan."""
+    """What the choice of an epoch was worth, given the lane's own state. Money [L] against the usual plan."""
 
     optimum: Array
     bound: Array  #: nothing is worth more; infinite where none is proven
@@ -72,27 +79,46 @@ class Verdict(NamedTuple):
 # --- birth
 
 
-def relived(scenario: Scenario, quarters: int) -> Scenario:
-    """The scenario with a panel long enough to live its last quarters again, asked about a quarter at a time.
+def relived(scenario: Scenario, epochs: int, every: int = QUARTER) -> Scenario:
+    """The scenario with a panel long enough to live its last epochs again, asked about one at a time.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    epochs : int
+        Decisions to come.
+    every : int
+        Weeks from one to the next, of :data:`EPOCHS`.
 
     Raises
     ------
     BadInput
-        If there are no quarters, or the scenario is a sweep.
+        If there are no epochs or they make no year, the scenario is a sweep, or recorded spend ends before they do.
     """
     if scenario.sweep is not None:
         raise BadInput(scenario.name, "is a sweep of several worlds", "one of its points")
-    if quarters < 1:
-        raise BadInput("quarters", f"are {quarters}", "1 or more")
-    weeks = max(scenario.time.weeks, HISTORY + QUARTER * quarters)
-    time = scenario.time.model_copy(update={"weeks": weeks, "horizon": QUARTER, "holdout": QUARTER})
-    windows, problems = ((0, weeks), (weeks - 52, weeks)), (ProblemTable(name="quarter"),)
+    if every not in EPOCHS:
+        raise BadInput("every", f"{every} weeks", f"one of {', '.join(map(str, EPOCHS))}")
+    if epochs < 1:
+        raise BadInput("quarters", f"are {epochs}", "1 or more")
+    weeks = max(scenario.time.weeks, HISTORY + every * epochs)
+    rows = min((len(path) for path in recorded_paths(scenario).values()), default=weeks)
+    if rows < weeks:
+        what = f"are too many for {scenario.name}: with two years before them {weeks} weeks, and its data have {rows}"
+        raise BadInput("quarters", what, f"at most {(rows - HISTORY) // QUARTER}")
+    time = scenario.time.model_copy(update={"weeks": weeks, "horizon": every, "holdout": every})
+    windows, problems = ((0, weeks), (weeks - 52, weeks)), (ProblemTable(name="epoch"),)
     asked = scenario.questions.model_copy(update={"windows": windows, "problems": problems})
     return scenario.model_copy(update={"time": time, "questions": asked})
 
 
 def born(
-    scenario: Scenario, replicates: Sequence[int], quarters: int, lives: int = 1, master: bytes = ids.OPEN_MASTER
+    scenario: Scenario,
+    replicates: Sequence[int],
+    epochs: int,
+    lives: int = 1,
+    master: bytes = ids.OPEN_MASTER,
+    every: int = QUARTER,
 ) -> Living:
     """Worlds at the week of the first decision, each in as many lanes as there are lives to lead.
 
@@ -100,18 +126,20 @@ def born(
     ----------
     scenario : Scenario
     replicates : sequence of int
-    quarters : int
+    epochs : int
         Decisions to come.
     lives : int
         Lanes go by life first: lane = life x R + position of the replicate.
+    every : int
+        Weeks of an epoch.
 
     Raises
     ------
     BadInput
         As :func:`simbench.world.truth.draw` and :func:`relived`.
     """
-    told = relived(scenario, quarters)
-    drawn = draw(told, list(replicates), truth=False, master=master, origin=-QUARTER * quarters)
+    told = relived(scenario, epochs, every)
+    drawn = draw(told, list(replicates), truth=False, master=master, origin=-every * epochs)
     secret, rows = drawn.secret, np.tile(np.arange(len(drawn.replicates)), lives)
     first = secret.form.pre + secret.weeks
     path = take(secret.path, rows)
@@ -137,35 +165,35 @@ def unspoilt(living: Living) -> Brief:
 
 
 def choice(living: Living, least: float, reserve: Array) -> Problem:
-    """What to spend in the coming quarter: batched.
+    """What to spend in the coming epoch: batched.
 
-    The unit of every limit is the spend of the same quarter in the year before the first decision,
+    The unit of every limit is the spend of the same weeks in the year before the first decision,
     the same in every life, whatever it made of its own.
 
     Parameters
     ----------
     least : float
-        Share of the quarter's budget that has to be spent; the rest may be kept.
+        Share of the epoch's budget that has to be spent; the rest may be kept.
     reserve : array [L]
         Money kept earlier, that may be spent on top.
     """
-    spec = ProblemSpec("quarter", "national", (least, 1.0), 0.0, 2.0, ())
+    spec = ProblemSpec("epoch", "national", (least, 1.0), 0.0, 2.0, ())
     asked, margin = living.scenario.questions, float(living.scenario.kpi.margin)
-    problem = briefs.problem_of(spec, usual_quarter(living), living.now["told"]["population"], asked.levels, margin)
+    problem = briefs.problem_of(spec, usual_levers(living), living.now["told"]["population"], asked.levels, margin)
     return problem._replace(budget=problem.budget + np.stack([np.zeros_like(reserve), reserve], axis=-1))
 
 
-def usual_quarter(living: Living) -> Array:
-    """Levers [L, 13, G, C] of the coming quarter as they were in the year before the first decision."""
-    first = QUARTER * (living.quarter % 4)
-    return living.usual[:, first : first + QUARTER]
+def usual_levers(living: Living) -> Array:
+    """Levers [L, E, G, C] of the coming epoch as they were in the year before the first decision."""
+    first = living.every * living.epoch % 52
+    return living.usual[:, first : first + living.every]
 
 
 def shown(living: Living, problem: Problem) -> Brief:
     """What an analyst sees now, asked about one choice: batched. Dirt is as the scenario says."""
     known = Known(living.form, living.now, living.path)
     seen = measured(living.scenario, living.replicates, living.master, known, unspoilt(living))
-    usual = usual_quarter(living)
+    usual = usual_levers(living)
     future = seen.questions.future._replace(lever=usual, spend=usual)
     asked = seen.questions._replace(future=future, plans=briefs.default_plans(usual), problems=(problem,))
     return seen._replace(questions=asked)
@@ -175,8 +203,8 @@ def shown(living: Living, problem: Problem) -> Brief:
 
 
 @lru_cache(maxsize=64)
-def quarter_program(form: Form) -> Callable[[State, Array], tuple[Memory, Observation]]:
-    """Compiled: (states of a block, levers [B, 13, G, C]) -> what time changed of them, and the weeks."""
+def epoch_program(form: Form) -> Callable[[State, Array], tuple[Memory, Observation]]:
+    """Compiled: (states of a block, levers [B, E, G, C]) -> what time changed of them, and the weeks."""
     world = world_of(form)
 
     def run(state: State, lever: Array) -> tuple[Memory, Observation]:
@@ -187,7 +215,7 @@ def quarter_program(form: Form) -> Callable[[State, Array], tuple[Memory, Observ
 
 
 def lived(living: Living, problem: Problem, amounts: Array) -> Living:
-    """The same lanes a quarter later, after amounts [L, U] were spent as the problem lays them out.
+    """The same lanes an epoch later, after amounts [L, U] were spent as the problem lays them out.
 
     Raises
     ------
@@ -195,21 +223,21 @@ def lived(living: Living, problem: Problem, amounts: Array) -> Living:
         If a lane's spend or KPI is no longer finite.
     """
     levers = in_float64(jax.vmap(plan_of), problem, amounts)
-    memory, weeks = in_blocks(quarter_program(living.form), (living.now, levers))
+    memory, weeks = in_blocks(epoch_program(living.form), (living.now, levers))
     if not (np.isfinite(weeks.kpi).all() and np.isfinite(weeks.paid).all()):
         raise BadInput(living.scenario.name, "lives to a spend or KPI that is not finite", "tame its numbers")
     first = living.form.pre + living.weeks
     path = jax.tree.map(np.array, living.path)
     for whole, part in zip(path, weeks, strict=True):
-        whole[:, first : first + QUARTER] = part
-    return living._replace(now=at(living.now, memory), path=path, quarter=living.quarter + 1)
+        whole[:, first : first + living.every] = part
+    return living._replace(now=at(living.now, memory), path=path, epoch=living.epoch + 1)
 
 
 # --- what is true
 
 
 def best_of(living: Living, problem: Problem) -> tuple[Book, Array, Array]:
-    """Plans of the quarter ready to be valued, the best amounts [L, U] there are, and what bounds their worth [L].
+    """Plans of the epoch ready to be valued, the best amounts [L, U] there are, and what bounds their worth [L].
 
     The bound counts as :func:`simbench.world.worth.worth_of_amounts` does: less what no amount changes.
     """

@@ -54,6 +54,7 @@ class Suite(NamedTuple):
     title: str
     replicates: int
     scenarios: tuple[SuiteEntry, ...]
+    quarters: int | None = None  #: that the closed loop lives again; None: the suite does not say
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ def read_suite(source: str | Path) -> Suite:
     repeated = {entry.name for entry in entries if [e.name for e in entries].count(entry.name) > 1}
     if repeated:
         raise BadInput(f"{where}: scenarios", f"'{min(repeated)}' occurs twice", "every scenario once")
-    return Suite(suite.name, suite.title, suite.replicates, tuple(entries))
+    return Suite(suite.name, suite.title, suite.replicates, tuple(entries), suite.quarters)
 
 
 Replicates = Annotated[int, Field(ge=1, le=100_000)]
@@ -139,6 +140,7 @@ class _SuiteFile(Table):
     name: KebabCase
     title: str = ""
     replicates: Replicates
+    quarters: Annotated[int, Field(ge=1, le=100)] | None = None
     scenarios: Annotated[tuple[_SuiteItem, ...], Field(strict=False, min_length=1, max_length=1000)]
 
 

@@ -58,10 +58,53 @@ def test_a_loop_prints_regret_with_intervals_and_keeps_the_trail(lived):
     kept = pd.read_csv(folder / "out" / "policies.csv").set_index("policy")
     assert rows["greedy"].split()[1] == f"{kept.regret['greedy']:.1f}"
     money = trail.groupby(["policy", "replicate"])[["usual"]].sum()
-    regret = trail.drop_duplicates(["policy", "replicate", "quarter"]).groupby(["policy", "replicate"]).regret.sum()
+    regret = trail.drop_duplicates(["policy", "replicate", "epoch"]).groupby(["policy", "replicate"]).regret.sum()
     expected = (100 * regret / money.usual).groupby("policy").mean()
     np.testing.assert_allclose(kept.regret[expected.index], expected, atol=1e-9)
     assert {path.stem for path in (folder / "out").iterdir()} == set(loops.FILES)
+
+
+def test_the_risk_of_plans_is_printed_with_ranks(lived):
+    """Beside the status quo, the worst tenth of three worlds being the worst of them."""
+    folder, arguments = lived
+    told = call(*arguments).output.split("\n\n")
+    (block,) = [part for part in told if part.startswith("risk ") and "mean / sd" in part.splitlines()[0]]
+    rows = {line.split()[0]: line.split() for line in block.splitlines()[2:]}
+    assert set(rows) == set(POLICIES) - {"status-quo"}
+    kept = pd.read_csv(folder / "out" / "risk.csv").set_index("policy")
+    for name, words in rows.items():
+        row = kept.loc[name]
+        lost, ratio = f"{100 * row['lost']:.0f}%", f"{row['mean / sd']:.2f}"
+        numbers = (f"{row['mean']:.1f}", f"{row['worst tenth']:.1f}", lost, ratio)
+        ranks = (f"({row[f'rank {column}']})" for column in ("mean", "worst tenth", "lost", "mean / sd"))
+        assert words[1:] == [word for pair in zip(numbers, ranks, strict=True) for word in pair]
+    assert kept.loc["oracle", "rank mean"] == 1 and sorted(kept["rank worst tenth"]) == [1, 2, 3, 4]
+
+
+def test_the_status_quo_is_lived_and_not_shown_unless_asked_for(lived, tmp_path):
+    """Same risk and same regret as with it among the policies, and no row of it anywhere."""
+    folder, arguments = lived
+    at = arguments.index("status-quo")
+    result = call(*arguments[: at - 1], *arguments[at + 1 : -1], str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    assert not any(line.startswith("status-quo") for line in result.output.splitlines())
+    call(*arguments)
+    for name in loops.FILES:
+        without, whole = (pd.read_csv(path / f"{name}.csv") for path in (tmp_path / "out", folder / "out"))
+        pd.testing.assert_frame_equal(without, whole[whole.policy != "status-quo"].reset_index(drop=True))
+    alone = call(*arguments[:2], "--policy", "equal", *arguments[at + 7 : -1], str(tmp_path / "alone"))
+    assert "vs status-quo" in alone.output and "risk" in alone.output
+
+
+def test_policies_take_options_and_epochs_are_as_long_as_asked(lived, tmp_path):
+    folder, arguments = lived
+    policy = "revenue-share[share=0]"
+    options = ["--policy", policy, "--model", f"{folder}/mine.py:roots", "--replicates", "1", "--every", "26"]
+    result = call(*arguments[:2], *options, "--store", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    trail = pd.read_csv(tmp_path / "out" / "decisions.csv")
+    assert set(trail.policy) == {policy} and list(trail.week.unique()) == [104, 130]
+    assert trail.amount.sum() == pytest.approx(0.85 * trail.usual.sum(), rel=1e-6), "as little as may be spent"
 
 
 def test_json_has_the_same_numbers(lived):
@@ -72,6 +115,8 @@ def test_json_has_the_same_numbers(lived):
         result.exit_code == 0 and told["model"] == "roots" and {row["policy"] for row in told["risk"]} <= set(POLICIES)
     )
     board = pd.read_csv(folder / "out" / "policies.csv").set_index("policy")
+    for column in ("regret", "difference", "against oracle", "money moved", "error after", "width after"):
+        assert all({f"{column} low", f"{column} high"} <= set(row) for row in told["policies"]), column
     for row in told["policies"]:
         assert row["regret"] == pytest.approx(board.regret[row["policy"]], abs=1e-9)
 
@@ -95,6 +140,9 @@ def test_a_model_that_fails_is_told_by_the_exit_code(lived, tmp_path):
         (("loop", "smoke", "--model", "no-such-model"), "no-such-model"),
         (("loop", "smok"), "smoke"),
         (("loop", "smoke", "--policy", "oracle", "--policy", "oracle"), "twice"),
+        (("loop", "smoke", "--policy", "contingency[share=2]"), "contingency[share]"),
+        (("loop", "smoke", "--every", "5"), "every: 5 weeks"),
+        (("loop", "recorded", "--quarters", "8"), "quarters: are too many for recorded"),
     ],
 )
 def test_what_is_not_known_is_refused(words, said, tmp_path: Path, monkeypatch):

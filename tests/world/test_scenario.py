@@ -666,6 +666,8 @@ def test_a_suite_finds_scenarios_beside_it(tmp_path: Path) -> None:
     (tmp_path / "suites").mkdir()
     below = read_suite(write(tmp_path / "suites", SUITE, "suite"))
     assert [entry.name for entry in below.scenarios] == [entry.name for entry in suite.scenarios]
+    longer = read_suite(write(tmp_path, SUITE.replace("replicates = 5", "replicates = 5\nquarters = 8"), "suite"))
+    assert (suite.quarters, longer.quarters) == (None, 8)
 
 
 @pytest.mark.parametrize(
@@ -675,6 +677,7 @@ def test_a_suite_finds_scenarios_beside_it(tmp_path: Path) -> None:
         ('name = "small"', 'name = "clean"', "'clean' occurs twice"),
         ("replicates = 5", "replicates = 100001", "replicates: 100001"),
         ("replicates = 5", "", "replicates: missing"),
+        ("replicates = 5", "replicates = 5\nquarters = 0", "quarters: 0"),
         ("replicates = 7", "replicate = 7", "scenarios.collinear[0.9].replicate: unknown key"),
         ("collinear[0.9]", "collinear[0.8]", "collinear[0.99]"),
         ('name = "small"', 'name = "../small"', "is refused"),

@@ -65,13 +65,13 @@ def test_what_can_be_met_is_not_named(money) -> None:
     assert optimum.infeasible(one_world([1, 2], [1, 2], (3, 3))) is None
 
 
-def asked(**change) -> Problem:
+def asked(disjoint: bool = True, **change) -> Problem:
     """A problem of two units that spend 100 and 20, everything else as it is by default."""
     now = np.array([[100.0, 20.0]])
     limits = {"lower": 0 * now, "upper": 2 * now, "budget": np.array([[120.0, 120.0]])} | change
     none = np.zeros((1, 0))
     return Problem(
-        *(None,) * 3, now, None, *limits.values(), np.zeros((1, 0, 2)), none, none, np.ones(1), Form(disjoint=True)
+        *(None,) * 3, now, None, *limits.values(), np.zeros((1, 0, 2)), none, none, np.ones(1), Form(disjoint)
     )  # fmt: skip
 
 
@@ -82,7 +82,8 @@ def asked(**change) -> Problem:
         ({"budget": np.array([[0.0, 0.12]])}, "the highest total come to 0.12"),
         ({"lower": np.array([[50e3, 0.0]])}, "the lower bounds come to 50000"),
         ({"upper": np.array([[200e3, 40e3]])}, "the upper bounds come to 240000"),
-        ({"upper": np.array([[200.0, 0.04]])}, "some upper bounds come to 0.04"),
+        ({"upper": np.array([[200.0, 0.04]])}, "some upper bounds come to 0.04 where the status quo spends 20"),
+        ({"upper": np.array([[200.0, 20e3]])}, "some upper bounds come to 20000 where the status quo spends 20"),
     ],
 )
 def test_money_in_another_unit_is_warned_about(change, words) -> None:
@@ -95,6 +96,7 @@ def test_money_in_another_unit_is_warned_about(change, words) -> None:
     [
         {}, {"upper": np.array([[5000.0, 0.0]])}, {"upper": np.array([[np.inf, np.inf]])},
         {"budget": np.array([[0.0, np.inf]])}, {"budget": np.array([[0.0, 0.0]])},
+        {"upper": np.array([[200.0, 20e3]]), "disjoint": False},
     ],
 )  # fmt: skip
 def test_bounds_that_only_are_wide_or_zero_are_not(change) -> None:

@@ -200,7 +200,7 @@ def remarks(found: Any, frame: Any, cut: bool) -> list[str]:
 
 
 def impossible(frame: Any) -> Any:
-    """Rows of plans that are worth more than the proven bound: a fault of the optimum, not a merit."""
+    """Rows of plans that are worth more than the proven bound, or than an unproven optimum: its fault, not a merit."""
     return frame[(frame.metric == "below optimum") & (frame.value > 0)]
 
 

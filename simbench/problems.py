@@ -16,15 +16,20 @@ from simbench.records import Form, Problem
 Array = Any
 #: How the money of a unit is laid over weeks, where `pacing` is no number of weeks.
 LAST_YEAR, FLAT, STEADY_OR_PULSED = "last-year", "flat", "steady-or-pulsed"
+#: What the shares of a group are shares of: last year's total, or the total that is decided.
+STATUS_QUO, PLAN = "status-quo", "plan"
 
 
 class GroupSpec(NamedTuple):
-    """Units whose money together stays within shares of the status-quo total."""
+    """Units whose money together stays within limits."""
 
     channels: tuple[int, ...]
-    low: float
-    high: float
+    low: float  #: share
+    high: float | None  #: share; None = as much as bounds allow
     geos: tuple[int, ...] = ()  #: () = all
+    of: str = STATUS_QUO  #: or PLAN
+    low_money: float | None = None  #: in place of the share
+    high_money: float | None = None
 
 
 class ChannelSpec(NamedTuple):
@@ -108,12 +113,56 @@ class Words(NamedTuple):
 def words_of(spec: ProblemSpec, channels: Sequence[str], geos: Sequence[str], horizon: int) -> Words:
     """Names for errors."""
     units, told = unit_names(spec, channels, geos, horizon), []
-    for each in spec.groups:
-        group = GroupSpec(*each)
+    for group in one_row_each(spec):
         parts = [channels[c] for c in group.channels], [geos[g] for g in group.geos]
-        told.append(f"the group of {' in '.join(', '.join(part) for part in parts if part)}")
+        less = f" less {100 * share_of_plan(group):g}% of the plan" if group.of == PLAN else ""
+        told.append(f"the group of {' in '.join(', '.join(part) for part in parts if part)}{less}")
     bound = _bound_as_a_whole(spec, len(units) // len(channels), len(channels))
     return Words(spec.name, units, (*told, *(f"channel {channels[c]}" for c in bound)))
+
+
+def one_row_each(spec: ProblemSpec) -> list[GroupSpec]:
+    """The groups of a problem, those that take several rows cut up: each end of a share of the plan, then money."""
+    rows = []
+    for group in (GroupSpec(*each) for each in spec.groups):
+        if group.of == STATUS_QUO:
+            rows.append(group)
+            continue
+        bare = GroupSpec(group.channels, 0.0, None, group.geos)
+        if group.low > 0:
+            rows.append(bare._replace(low=group.low, of=PLAN))
+        if group.high is not None:
+            rows.append(bare._replace(high=group.high, of=PLAN))
+        if (group.low_money, group.high_money) != (None, None):
+            rows.append(bare._replace(low_money=group.low_money, high_money=group.high_money))
+    return rows
+
+
+def share_of_plan(group: GroupSpec) -> float:
+    """The one share of the plan of a group that takes one row."""
+    return group.low if group.high is None else group.high
+
+
+def row_of(
+    group: GroupSpec, members: Array, total: Array, lower: Array, upper: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """Coefficients [U] of a group that takes one row, and what they may come to: lowest [R], highest [R].
+
+    A share s of the plan is linear: the group's money less s times all money is at least, or at most, nothing. An
+    end that is not asked for is what the bounds [R, U] allow.
+    """
+    row = np.asarray(members, dtype=float) - (share_of_plan(group) if group.of == PLAN else 0.0)
+    up, down = np.maximum(row, 0.0), np.minimum(row, 0.0)
+    least, most = lower @ up + upper @ down, upper @ up + lower @ down
+    if group.of == PLAN:
+        return row, (0.0 * total, np.maximum(most, 0.0)) if group.high is None else (
+            np.minimum(least, 0.0),
+            0.0 * total,
+        )
+    low = group.low * total if group.low_money is None else group.low_money + 0.0 * total
+    if group.high_money is not None:
+        return row, (low, group.high_money + 0.0 * total)
+    return row, (low, np.maximum(low, most) if group.high is None else group.high * total)
 
 
 def shares(lever: Array, population: Array) -> Array:
@@ -153,11 +202,12 @@ def problem_of(spec: ProblemSpec, status_quo: Array, population: Array, levels: 
         if spec.budget is None
         else (spec.budget[0] * total, spec.budget[1] * total)
     )
-    asked, owner = [GroupSpec(*each) for each in spec.groups], np.tile(column, len(cut))
+    asked, owner = one_row_each(spec), np.tile(column, len(cut))
     place = np.repeat([piece.geos.start for piece in cut], channels)
     members = [np.isin(owner, group.channels) & (not group.geos or np.isin(place, group.geos)) for group in asked]
-    groups = np.array([*members, *(owner == channel for channel, *_ in rows)], dtype=float).reshape(-1, units)
-    ends = [(group.low * total, group.high * total) for group in asked] + [limits for _, *limits in rows]
+    made = [row_of(group, part, total, lower, upper) for group, part in zip(asked, members, strict=True)]
+    groups = np.array([*(row for row, _ in made), *(owner == channel for channel, *_ in rows)], dtype=float)
+    groups, ends = groups.reshape(-1, units), [limits for _, limits in made] + [limits for _, *limits in rows]
     group_low, group_high = np.array(ends, dtype=float).reshape(-1, 2, replicates).transpose(1, 2, 0)
     spaced = (np.arange(levels) / (levels - 1)) ** 2  # dense near zero, where curves bend
     base = np.array(status_quo)

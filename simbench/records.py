@@ -77,7 +77,7 @@ class Problem(NamedTuple):
     lower: Array  #: [U]
     upper: Array  #: [U]
     budget: Array  #: [2] lowest and highest total
-    groups: Array  #: [N, U] 0/1 membership
+    groups: Array  #: [N, U] coefficients: 0/1 membership, or membership less a share of the plan's total
     group_low: Array  #: [N]
     group_high: Array  #: [N]
     margin: Array  #: share of the KPI's value that is profit before media

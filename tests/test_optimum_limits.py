@@ -65,14 +65,19 @@ def test_what_can_be_met_is_not_named(money) -> None:
     assert optimum.infeasible(one_world([1, 2], [1, 2], (3, 3))) is None
 
 
-def asked(**change) -> Problem:
+def asked(disjoint: bool = True, **change) -> Problem:
     """A problem of two units that spend 100 and 20, everything else as it is by default."""
     now = np.array([[100.0, 20.0]])
-    limits = {"lower": 0 * now, "upper": 2 * now, "budget": np.array([[120.0, 120.0]])} | change
-    none = np.zeros((1, 0))
-    return Problem(
-        *(None,) * 3, now, None, *limits.values(), np.zeros((1, 0, 2)), none, none, np.ones(1), Form(disjoint=True)
-    )  # fmt: skip
+    limits = {
+        "lower": 0 * now, "upper": 2 * now, "budget": np.array([[120.0, 120.0]]), "groups": np.zeros((1, 0, 2)),
+        "group_low": np.zeros((1, 0)), "group_high": np.zeros((1, 0)),
+    } | change  # fmt: skip
+    return Problem(*(None,) * 3, now, None, *limits.values(), np.ones(1), Form(disjoint))
+
+
+def group(high: float, row: tuple[float, float] = (0.0, 1.0)) -> dict[str, np.ndarray]:
+    """The second unit, which spends 20, is to have so much at most."""
+    return {"groups": np.array([[row]]), "group_low": np.array([[0.0]]), "group_high": np.array([[high]])}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,10 @@ def asked(**change) -> Problem:
         ({"budget": np.array([[0.0, 0.12]])}, "the highest total come to 0.12"),
         ({"lower": np.array([[50e3, 0.0]])}, "the lower bounds come to 50000"),
         ({"upper": np.array([[200e3, 40e3]])}, "the upper bounds come to 240000"),
-        ({"upper": np.array([[200.0, 0.04]])}, "some upper bounds come to 0.04"),
+        ({"upper": np.array([[200.0, 0.04]])}, "some upper bounds come to 0.04 where the status quo spends 20"),
+        ({"upper": np.array([[200.0, 20e3]])}, "some upper bounds come to 20000 where the status quo spends 20"),
+        (group(40e3), "some limits of groups come to 40000 where the status quo spends 20"),
+        (group(0.04), "some limits of groups come to 0.04 where the status quo spends 20"),
     ],
 )
 def test_money_in_another_unit_is_warned_about(change, words) -> None:
@@ -95,6 +103,7 @@ def test_money_in_another_unit_is_warned_about(change, words) -> None:
     [
         {}, {"upper": np.array([[5000.0, 0.0]])}, {"upper": np.array([[np.inf, np.inf]])},
         {"budget": np.array([[0.0, np.inf]])}, {"budget": np.array([[0.0, 0.0]])},
+        {"upper": np.array([[200.0, 20e3]]), "disjoint": False}, group(20e3), group(0.0), group(0.0, (-0.9, 0.1)),
     ],
 )  # fmt: skip
 def test_bounds_that_only_are_wide_or_zero_are_not(change) -> None:
@@ -114,6 +123,16 @@ def test_bounds_that_only_are_wide_or_zero_are_not(change) -> None:
 def test_constraints_that_make_no_sense_are_refused(change, match) -> None:
     with pytest.raises(BadInput, match=match):
         optimum.project(np.zeros((1, 2)), one_world([0, 0], [1, 1], (0, 1))._replace(**change))
+
+
+@pytest.mark.parametrize("worth", [np.nan, np.inf])
+def test_a_worth_that_is_no_number_is_named(worth) -> None:
+    levels = np.tile([0.0, 1.0, 2.0], (1, 2, 1))
+    limits = one_world([0, 0], [2, 2], (2, 2))
+    with pytest.raises(BadInput, match=f"worth: is {worth:g}; give finite money per KPI unit"):
+        optimum.allocate(levels, np.sqrt(levels), None, [worth], limits)
+    with pytest.raises(BadInput, match=f"worth: is {worth:g}"):
+        optimum.pchip_cells(levels, np.sqrt(levels), None, worth)
 
 
 def test_an_upper_end_may_be_left_to_the_budget() -> None:

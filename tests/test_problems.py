@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simbench import optimum
 from simbench.blocks import in_float64
 from simbench.estimands import plan_of
 from simbench.problems import ChannelSpec, GroupSpec, ProblemSpec, pieces, problem_of, unit_names, words_of
@@ -122,6 +123,55 @@ def test_groups_of_geos():
     words = words_of(PLAIN._replace(scope="geo", groups=groups), ("tv", "radio"), ("north", "south"), 5)
     assert words.units == ("north/tv", "north/radio", "south/tv", "south/radio")
     assert words.rows == ("the group of tv, radio in south", "the group of tv in south", "the group of radio")
+
+
+def test_groups_of_the_plan_and_in_money():
+    """Two units of at most 200 and 20: radio at least 40% and at most half of the plan, tv between 3 and 7."""
+    groups = (
+        GroupSpec((1,), 0.4, 0.5, of="plan"), GroupSpec((0,), 0.0, None, low_money=3.0, high_money=7.0),
+        GroupSpec((0,), 0.0, None, of="plan", low_money=1.0), GroupSpec((1,), 0.1, None), GroupSpec((1,), 5.0, None),
+    )  # fmt: skip
+    problem, _ = made(groups=groups)
+    rows = [[-0.4, 0.6], [-0.5, 0.5], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    np.testing.assert_allclose(problem.groups[0], rows)
+    np.testing.assert_allclose(problem.group_low[0], [0.0, -97.5, 3.0, 1.0, 11.0, 550.0])
+    np.testing.assert_allclose(problem.group_high[0], [0.0, 0.0, 7.0, 200.0, 20.0, 550.0])
+    words = words_of(PLAIN._replace(groups=groups), ("tv", "radio"), ("national",), 5)
+    assert words.rows == (
+        "the group of radio less 40% of the plan", "the group of radio less 50% of the plan", "the group of tv",
+        "the group of tv", "the group of radio", "the group of radio",
+    )  # fmt: skip
+
+
+@given(
+    st.floats(0, 1), st.floats(0, 1), st.sampled_from([None, (1.0, 1.0), (0.3, 1.7)]),
+    st.sampled_from(["last-year", 2, "steady-or-pulsed"]), st.integers(0, 10**6),
+)  # fmt: skip
+def test_a_share_of_the_plan_is_one_whatever_the_total(one, other, budget, pacing, seed):
+    low, high = sorted([one, other])
+    spec = PLAIN._replace(
+        budget=budget, lower=0.0, pacing=pacing, groups=(GroupSpec((0,), low, high, of="plan"),), upper=20.0
+    )
+    problem = problem_of(spec, MONEY, PEOPLE, 5, 0.6)
+    wanted = np.random.default_rng(seed).uniform(-100, 300, problem.status_quo.shape)
+    amounts = optimum.project(wanted, optimum.constraints_of(problem))
+    total, brand = amounts.sum(), amounts[:, ::2].sum()
+    assert low * total - 1e-6 <= brand <= high * total + 1e-6
+    if budget is not None:
+        assert budget[0] * 110 - 1e-6 <= total <= budget[1] * 110 + 1e-6
+
+
+def test_a_share_of_the_plan_that_cannot_be_had_is_named():
+    """Radio is at most 20 and tv at least 50."""
+    for group, words in (
+        (GroupSpec((1,), 0.4, None, of="plan"), "radio less 40% of the plan must reach 0; bounds and budget allow at"),
+        (GroupSpec((0,), 0.0, 0.6, of="plan"), "tv less 60% of the plan may hold at most 0; bounds and budget ask for"),
+        (GroupSpec((1,), 0.0, None, low_money=70.0), "radio must reach 70; bounds and budget allow at most 20"),
+    ):
+        spec = PLAIN._replace(budget=None, groups=(group,))
+        told = words_of(spec, ("tv", "radio"), ("national",), 5)
+        limits = optimum.constraints_of(problem_of(spec, MONEY, PEOPLE, 5, 0.6))
+        assert f"the group of {words}" in optimum.infeasible(limits, told.units, told.rows)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "brief_changes": {"records", "briefs"},
     "estimands": {"records", "briefs"},
     "world": WORLD,
-    "protocol": {"records", "ids", "problems", "briefs", "tables", "codec", "backends.replies"},
+    "protocol": {"records", "ids", "optimum", "problems", "briefs", "tables", "codec", "backends.replies"},
     "client": set(),
     "backends": BACKENDS,
     "decide": DECIDE,

@@ -96,8 +96,9 @@ def nation(brief: Brief) -> Brief:
 def _of_nation(problem: Problem, split: Split) -> Problem:
     unit, share = np.asarray(problem.unit), np.append(split.share, 0.0)  # no unit is -1, the last
     of = np.append(split.of, -1)
-    members = _merged(split.of, np.asarray(problem.groups).T).T
-    whole = ((members == 0) | (members == np.bincount(split.of))).all(axis=1)  # a group of some geos binds no nation
+    rows = np.asarray(problem.groups)
+    members = _merged(split.of, rows.T).T / np.bincount(split.of)
+    whole = np.isclose(rows, members[:, split.of], rtol=0.0, atol=1e-12).all(axis=1)  # some geos bind no nation
     return problem._replace(
         base=problem.base.sum(axis=-2, keepdims=True),
         unit=of[unit].max(axis=2, keepdims=True).astype(np.int32),
@@ -106,7 +107,7 @@ def _of_nation(problem: Problem, split: Split) -> Problem:
         levels=_merged(split.of, problem.levels),
         lower=_merged(split.of, problem.lower),
         upper=_merged(split.of, problem.upper),
-        groups=1.0 * (members > 0),
+        groups=np.where(whole[:, None], members, 1.0 * (members > 0)),
         group_low=np.where(whole, problem.group_low, -np.inf),
         group_high=np.where(whole, problem.group_high, np.inf),
     )

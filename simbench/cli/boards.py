@@ -182,7 +182,7 @@ def remarks(found: Any, frame: Any, cut: bool) -> list[str]:
         count = found.suite.left_out
         said.append(f"{count} world{'s' * (count > 1)} had less than 1% of media spend to gain: not in the decision.")
     for (scenario, backend), rows in impossible(frame).groupby(["scenario", "backend"], observed=True):
-        said.append(f"{backend} on {scenario}: {len(rows)} plans beat the proven optimum. That is a fault of simbench.")
+        said.append(f"{backend} on {scenario}: {len(rows)} plans beat the optimum. That is a fault of simbench.")
     ordinary = ("not answered", "knows the truth")
     said += [
         f"{line[0].upper()}{line[1:]}."
@@ -200,7 +200,7 @@ def remarks(found: Any, frame: Any, cut: bool) -> list[str]:
 
 
 def impossible(frame: Any) -> Any:
-    """Rows of plans that are worth more than the proven bound: a fault of the optimum, not a merit."""
+    """Rows of plans that are worth more than the proven bound, or than an unproven optimum: its fault, not a merit."""
     return frame[(frame.metric == "below optimum") & (frame.value > 0)]
 
 

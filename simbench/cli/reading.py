@@ -221,18 +221,20 @@ def task(run_: str, out: Path, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def validate(context: click.Context, task_folder: Path, answers: Path, as_json: bool) -> None:
-    """Explain everything that is wrong in a folder of answers. Exit code 2 if anything is."""
+    """Explain everything that is wrong in a folder of answers. Exit code 2 if anything is; warnings are no fault."""
     from simbench.protocol.answers import validate as check
 
     if not answers.is_dir():
         raise BadInput(str(answers), "is no folder", "the folder of answers")
     told = check(task_folder, answers)
     if as_json:
-        emit({"faults": list(told.faults), "understood": told.understood})
+        emit({"faults": told.faults, "understood": told.understood, "warnings": told.warnings})
     else:
         console = page()
         for fault in told.faults:
             console.print(str(fault))
+        for warning in told.warnings:
+            console.print(f"warning: {warning}")
         fields: dict[tuple[str, ...], int] = {}
         for names in told.understood.values():
             fields[names] = fields.get(names, 0) + 1

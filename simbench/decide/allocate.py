@@ -5,8 +5,9 @@ Batched: the leading axis of every array is the replicate R.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,14 @@ Value = Callable[[int, Array], tuple[Array, Array]]
 MOVED = 1e-6
 
 
+class Told(NamedTuple):
+    """Whose decisions these are, for warnings."""
+
+    contender: str
+    cells: tuple[str, ...]  #: [R]
+    problems: tuple[str, ...]
+
+
 def common(brief: Brief, answers: Answers, i: int) -> Array | None:
     """Best amounts [R, U] of problem `i` on the mean of the answered curves; None if not answered.
 
@@ -33,11 +42,12 @@ def common(brief: Brief, answers: Answers, i: int) -> Array | None:
     return None if curves is None else allocated(problem, worth(brief), curves.mean)[0]
 
 
-def own(brief: Brief, answers: Answers, i: int) -> tuple[Array, Array] | None:
+def own(brief: Brief, answers: Answers, i: int, told: Told | None = None) -> tuple[Array, Array] | None:
     """The contender's own amounts [R, U] of problem `i`, made feasible, and whether they were moved [R].
 
     NaN, and the reference decision's amounts, where it leaves the problem to the common allocator; None where it does
-    everywhere.
+    everywhere. Amounts that look like money in another unit than the status quo are warned about: once they are
+    feasible nobody sees it.
     """
     if answers.allocation is None:
         return None
@@ -47,9 +57,26 @@ def own(brief: Brief, answers: Answers, i: int) -> tuple[Array, Array] | None:
         return None
     problem = brief.questions.problems[i]
     asked = np.where(left[:, None], problem.status_quo, asked)
+    warn_of_unit(asked.sum(axis=-1), problem.status_quo.sum(axis=-1), i, told)
     amounts = np.asarray(optimum.project(asked, constraints_of(problem)))
     moved = np.abs(amounts - asked).sum(axis=-1) > MOVED * np.maximum(problem.status_quo.sum(axis=-1), 1e-300)
     return amounts, np.where(left, np.nan, moved)
+
+
+def warn_of_unit(money: Array, spent: Array, i: int, told: Told | None) -> None:
+    """A warning where the sums of amounts [R] of problem `i` are far off what the status quo spends [R]."""
+    worlds = np.flatnonzero(optimum.far_off(money, spent))
+    if not worlds.size:
+        return
+    first = worlds[0]
+    who, cell, problem = (
+        ("allocation", f"world {first}", f"{i}")
+        if told is None
+        else (told.contender, told.cells[first], told.problems[i])
+    )
+    more = f" (and in {len(worlds) - 1} more)" if len(worlds) > 1 else ""
+    words = ": ".join(optimum.unit_words(money[first], spent[first]))
+    warnings.warn(f"{who} on {cell}{more}: amounts of problem {problem} {words}", stacklevel=3)
 
 
 def promised(brief: Brief, answers: Answers, i: int, amounts: Array) -> Array:
@@ -73,7 +100,7 @@ def promises(problem: Problem, curves: tuple[Array, Array | None], value: Array,
     return np.where(room[..., None], earned[..., 1:] - earned[..., :1], 0.0).sum(axis=1)
 
 
-def decide(brief: Brief, answers: Answers, value: Value) -> Decisions:
+def decide(brief: Brief, answers: Answers, value: Value, told: Told | None = None) -> Decisions:
     """What each problem's answers lead to.
 
     Parameters
@@ -83,20 +110,22 @@ def decide(brief: Brief, answers: Answers, value: Value) -> Decisions:
     value : callable
         (problem, amounts [R, B, U]) -> money and KPI [R, B] that the worlds themselves give against the
         status quo; asked once a problem, because worlds whose channels interact take long.
+    told : Told, optional
+        Names for warnings.
 
     Returns
     -------
     Decisions
         Batched; NaN where a contender neither allocates nor answers curves.
     """
-    found = [decided(brief, answers, i, value) for i in range(len(brief.questions.problems))]
+    found = [decided(brief, answers, i, value, told) for i in range(len(brief.questions.problems))]
     return Decisions(*(tuple(parts) for parts in zip(*found, strict=True))) if found else Decisions(*((),) * 5)
 
 
-def decided(brief: Brief, answers: Answers, i: int, value: Value) -> tuple[Any, ...]:
+def decided(brief: Brief, answers: Answers, i: int, value: Value, told: Told | None = None) -> tuple[Any, ...]:
     """One problem's decisions in the order of :class:`Decisions`, and the worth of perfect information [R]."""
     problem, curves = brief.questions.problems[i], curves_of(brief.questions.problems[i], answers, i)
-    mine = own(brief, answers, i)
+    mine = own(brief, answers, i, told)
     read = None if curves is None else readings(problem, curves, worth(brief))
     nan = np.full(len(problem.status_quo), np.nan)
     nothing = Decision(np.full(problem.status_quo.shape, np.nan), *(nan for _ in Decision._fields[1:]))

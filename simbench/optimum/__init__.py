@@ -11,7 +11,17 @@ from __future__ import annotations
 from simbench.optimum.ascent import ascend
 from simbench.optimum.curves import allocate, pchip_cells
 from simbench.optimum.draws import Drawn, drawn, gains, perfect, read, safest
-from simbench.optimum.feasible import Constraints, checked, constraints_of, infeasible, one_world, project, take
+from simbench.optimum.feasible import (
+    Constraints,
+    checked,
+    constraints_of,
+    far_off,
+    infeasible,
+    one_world,
+    project,
+    take,
+    unit_words,
+)
 from simbench.optimum.joint import Smooth, joint
 from simbench.optimum.records import METHODS, Solution
 from simbench.optimum.relax import Cells, Evaluate
@@ -33,6 +43,7 @@ __all__ = [
     "checked",
     "constraints_of",
     "drawn",
+    "far_off",
     "gains",
     "general",
     "infeasible",
@@ -46,4 +57,5 @@ __all__ = [
     "safest",
     "separable",
     "take",
+    "unit_words",
 ]

@@ -42,6 +42,13 @@ def _end(width: NDArray, chord: NDArray, first: int, second: int) -> NDArray:
     return np.where(turns, 3.0 * rise, slope)[..., None]
 
 
+def _worth(worth: ArrayLike) -> NDArray[np.float64]:
+    money = np.asarray(worth, float)
+    if not np.isfinite(money).all():
+        raise BadInput("worth", f"is {money[~np.isfinite(money)][0]:g}", "give finite money per KPI unit")
+    return money
+
+
 def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth: ArrayLike) -> Evaluate:
     """Net value ``worth * kpi - paid`` of answered curves; KPI and money are each interpolated, then netted.
 
@@ -67,13 +74,13 @@ def pchip_cells(levels: ArrayLike, kpi: ArrayLike, paid: ArrayLike | None, worth
     Raises
     ------
     BadInput
-        Levels that do not rise, shapes that differ, or numbers that are not finite.
+        Levels that do not rise, shapes that differ, or numbers (worth included) that are not finite.
     """
     knots, gained = _curves("levels", levels, levels), _curves("kpi", kpi, levels)
     spent = knots if paid is None else _curves("paid", paid, levels)
     if knots.shape[-1] < 2 or (np.diff(knots, axis=-1) <= 0).any():
         raise BadInput("levels", "do not rise from one to the next", "give two or more rising amounts a unit")
-    money = np.asarray(worth, float).reshape(-1, 1, 1)
+    money = _worth(worth).reshape(-1, 1, 1)
     value = money * gained - spent
     slope = money * pchip_slopes(knots, gained) - (1.0 if paid is None else pchip_slopes(knots, spent))
     width, chord = np.diff(knots, axis=-1), np.diff(value, axis=-1) / np.diff(knots, axis=-1)
@@ -175,7 +182,7 @@ def allocate(
     decided = ((high <= low) & (np.diff(knots, axis=-1) <= 0).any(-1))[..., None]
     knots = np.where(decided, low[..., None] + np.arange(knots.shape[-1]), knots)
     gained, spent = np.where(decided, 0.0, gained), np.where(decided, 0.0, spent)
-    money = np.broadcast_to(np.asarray(worth, float), len(knots))
+    money = np.broadcast_to(_worth(worth), len(knots))
 
     def cells(worlds: NDArray) -> Evaluate:
         own_spent = None if paid is None else spent[worlds]

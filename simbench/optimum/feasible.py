@@ -65,24 +65,47 @@ def constraints_of(problem: Problem) -> Constraints:
     )
 
 
+def far_off(money: ArrayLike, spent: ArrayLike) -> NDArray[np.bool_]:
+    """Where some money is more than :data:`UNIT` times what is spent, or less than that part of it and not nothing.
+
+    Nothing is said where nothing is spent, or of money without end.
+    """
+    money, spent = np.asarray(money, float), np.asarray(spent, float)
+    return (spent > 0) & np.isfinite(money) & ((money > UNIT * spent) | ((money > 0) & (money < spent / UNIT)))
+
+
+def unit_words(money: float, spent: float) -> tuple[str, str]:
+    """What a warning says of money that is :func:`far_off`, and what would be right."""
+    right = f"expected is money in the unit of the spend, within a factor of {UNIT:g} of it"
+    return f"come to {money:g} where the status quo spends {spent:g}", right
+
+
 def warn_of_unit(problem: Problem) -> None:
-    """A warning where total or boxes are more than :data:`UNIT` times the status quo, or less than that part of it."""
+    """A warning where totals or bounds are :func:`far_off` the status quo: all together, or those of one unit."""
     now, budget = np.asarray(problem.status_quo, float), np.asarray(problem.budget, float)
     lower, upper, spent = np.asarray(problem.lower, float), np.asarray(problem.upper, float), now.sum(axis=-1)
-    small = (upper > 0) & (upper < now / UNIT)
+    low, high, least, most = *budget.T, lower.sum(axis=-1), upper.sum(axis=-1)
+    # a stretch of weeks may have had next to nothing: there only a bound that is too small says something
+    some = far_off(upper, now) & (problem.form.disjoint | (upper < now))
+    limit, members = np.asarray(problem.group_high, float), np.einsum("rnu,ru->rn", problem.groups, now)
+    # a small group may hold everything: only more than all money ever is too much
+    wide = (far_off(limit, spent[:, None]) & (limit > spent[:, None])) | (far_off(limit, members) & (limit < members))
     odd = {
-        "the lowest total": (budget[:, 0], budget[:, 0] > UNIT * spent),
-        "the highest total": (budget[:, 1], (budget[:, 1] > 0) & (budget[:, 1] < spent / UNIT)),
-        "the lower bounds": (lower.sum(axis=-1), lower.sum(axis=-1) > UNIT * spent),
-        "the upper bounds": (upper.sum(axis=-1), np.isfinite(upper.sum(axis=-1)) & (upper.sum(axis=-1) > UNIT * spent)),
-        "some upper bounds": (np.where(small, upper, 0.0).sum(axis=-1), small.any(axis=-1)),
+        "the lowest total": (low, spent, far_off(low, spent) & (low > spent)),
+        "the highest total": (high, spent, far_off(high, spent) & (high < spent)),
+        "the lower bounds": (least, spent, far_off(least, spent) & (least > spent)),
+        "the upper bounds": (most, spent, far_off(most, spent) & (most > spent)),
+        "some upper bounds": (*(np.where(some, part, 0.0).sum(axis=-1) for part in (upper, now)), some.any(axis=-1)),
+        "some limits of groups": (
+            *(np.where(wide, part, 0.0).sum(axis=-1) for part in (limit, members)),
+            wide.any(axis=-1),
+        ),
     }
-    for name, (money, wrong) in odd.items():
-        worlds = np.flatnonzero(wrong & (spent > 0))
+    for name, (money, own, wrong) in odd.items():
+        worlds = np.flatnonzero(wrong)
         if worlds.size:
-            ends = f"{money[worlds[0]]:g} where the status quo spends {spent[worlds[0]]:g}"
-            expected = f"expected is money in the unit of the spend, within a factor of {UNIT:g} of it"
-            warnings.warn(f"problem: {name} come to {ends}: {expected}", stacklevel=3)
+            words = ": ".join(unit_words(money[worlds[0]], own[worlds[0]]))
+            warnings.warn(f"problem: {name} {words}", stacklevel=3)
 
 
 def take(constraints: Constraints, worlds: ArrayLike) -> Constraints:

@@ -7,11 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from simbench.backends.replies import checked
 from simbench.errors import BadInput
-from simbench.protocol.asked import asked_in, asked_of
+from simbench.optimum import far_off, unit_words
+from simbench.protocol.asked import Asked, asked_in, asked_of
 from simbench.protocol.meaning import from_arrays, from_columns
-from simbench.protocol.parsing import parse
+from simbench.protocol.parsing import Parsed, parse
 from simbench.protocol.reading import MOST, Fault, Faults, printable
 from simbench.protocol.task import read_ids
 from simbench.records import Answers, Brief, Failure, Labels
@@ -20,10 +23,11 @@ KINDS = (".csv", ".json", ".npz")
 
 
 class Validation(NamedTuple):
-    """Everything that is wrong in a folder of answers, and what was understood."""
+    """Everything that is wrong in a folder of answers, what was understood, and what looks like a slip."""
 
     faults: list[Fault]
     understood: dict[str, tuple[str, ...]]  #: id of a brief -> what is answered; () where nothing can be used
+    warnings: list[Fault]  #: these answers count as they are
 
 
 def read_answer(folder: str | Path, brief_id: str, brief: Brief, labels: Labels) -> Answers | Failure:
@@ -80,7 +84,7 @@ def answer_file(folder: Path, brief_id: str, faults: Faults) -> Path | None:
 
 
 def validate(task: str | Path, answers: str | Path) -> Validation:
-    """Look through a folder of answers: every fault, and what is understood of each brief.
+    """Look through a folder of answers: every fault, what is understood of each brief, and what looks like a slip.
 
     Parameters
     ----------
@@ -97,13 +101,17 @@ def validate(task: str | Path, answers: str | Path) -> Validation:
     if not folder.is_dir():
         raise BadInput(str(folder), "is no folder", "a folder of answers")
     faults: list[Fault] = []
+    warnings: list[Fault] = []
     understood: dict[str, tuple[str, ...]] = {}
     for name in ids:
-        told = Faults(name)
+        told, asked = Faults(name), asked_in(task / name)
         file = answer_file(folder, name, told)
-        parsed = None if file is None else parse(file, asked_in(task / name), told)
-        understood[name] = () if told.found or parsed is None else parsed.understood
+        parsed = None if file is None else parse(file, asked, told)
         faults += told.found
+        understood[name] = ()
+        if parsed is not None and not told.found:
+            understood[name] = parsed.understood
+            warnings += slips(parsed, asked, told.file)
     ours = {name + kind for name in ids for kind in KINDS}
     partial = (".partial", ".tmp")
     strays = [file.name for file in folder.iterdir() if file.name not in ours and not file.name.startswith(".")]
@@ -111,4 +119,18 @@ def validate(task: str | Path, answers: str | Path) -> Validation:
         near = get_close_matches(stray, sorted(ours), 1)
         right = f"did you mean {near[0]}?" if near else "files named after the ids of task.json"
         faults.append(Fault(printable(stray, 80), "", "answers no brief of the task", right))
-    return Validation(faults, understood)
+    return Validation(faults, understood, warnings)
+
+
+def slips(parsed: Parsed, asked: Asked, file: str) -> list[Fault]:
+    """Allocations that look like money in another unit than the status quo."""
+    found = []
+    for p, choice in enumerate(asked.choices):
+        place, given = f"allocation_{p}", parsed.arrays
+        if p == 0 and "budget" in parsed.columns:  # other problems take its proportions alone
+            place, given = "column budget", {"column budget": parsed.columns["budget"]}
+        sums = float(np.sum(given.get(place, np.nan))), sum(choice.status_quo)
+        if far_off(*sums):
+            what, right = unit_words(*sums)
+            found.append(Fault(file, place, f"amounts {what}", right))
+    return found

@@ -31,7 +31,8 @@ questions.json  what is asked: windows (weeks counted from 0, the last one exclu
                 channel's spend, margin (share of the KPI's value that is profit before media), tail (weeks
                 after a window in which its effect still counts), impulse lags, draws of an answer.
 problems.json   choices of amounts for the weeks after the panel: units and the weeks they pay for, money of the
-                status quo, bounds, levels to answer the response at, the budget, limits on groups of units. An
+                status quo, bounds, levels to answer the response at, the budget, limits on groups of units, and,
+                where there are any, "rows": coefficient x amount, summed over units, stays within its limits. An
                 amount is spread over its weeks and geos as the status quo plan spreads it; where that is zero,
                 evenly over weeks and by population over geos. Weeks that no unit pays for stay as they are in
                 the status quo plan.
@@ -150,16 +151,24 @@ def problems_of(brief: Brief, labels: Labels) -> list[dict[str, Any]]:
             }
             for u, (unit, c, g, weeks) in enumerate(zip(names, *touched(problem), paid_weeks(problem), strict=True))
         ]  # fmt: skip
+        rows = list(zip(np.asarray(problem.groups), problem.group_low, problem.group_high, strict=True))
         groups = [
-            {"units": [names[u] for u in np.flatnonzero(member)], "low": low, "high": high}
-            for member, low, high in zip(problem.groups, problem.group_low, problem.group_high, strict=True)
+            {"units": [names[u] for u in np.flatnonzero(row)], "low": low, "high": high}
+            for row, low, high in rows
+            if is_membership(row)
         ]
+        others = [{"coefficients": row, "low": low, "high": high} for row, low, high in rows if not is_membership(row)]
         low, high = problem.budget
         told.append({
             "name": name, "margin": problem.margin, "budget": {"low": low, "high": high},
-            "units": units, "groups": groups,
+            "units": units, "groups": groups, **({"rows": others} if others else {}),
         })  # fmt: skip
     return told
+
+
+def is_membership(row: np.ndarray) -> bool:
+    """A sum of some units' money, and not of all of it in some proportion."""
+    return bool(np.isin(row, (0.0, 1.0)).all())
 
 
 def touched(problem: Problem) -> tuple[list[int | None], list[int | None]]:

@@ -16,7 +16,7 @@ import numpy as np
 from simbench import ids
 from simbench.blocks import take
 from simbench.briefs import stack
-from simbench.decide.allocate import Value, decide
+from simbench.decide.allocate import Told, Value, decide
 from simbench.errors import BadInput, Damaged
 from simbench.records import Answers, Brief, Cost, Decisions, Failure, Labels, Truth
 from simbench.run import store
@@ -195,7 +195,13 @@ def case_of(worlds: Worlds, group: Group, decisions: Decisions) -> Case:
     return Case(brief, truth, group.answers, decisions, group.cost)
 
 
-def derive(worlds: Worlds, content: Mapping[str, Any], value_of: Callable[[Sequence[int]], Value]) -> dict[str, Any]:
+def derive(
+    worlds: Worlds,
+    content: Mapping[str, Any],
+    value_of: Callable[[Sequence[int]], Value],
+    contender: str,
+    source: str,
+) -> dict[str, Any]:
     """Decisions and scores of a block of answers.
 
     Parameters
@@ -206,11 +212,14 @@ def derive(worlds: Worlds, content: Mapping[str, Any], value_of: Callable[[Seque
         As :func:`stored_answers` gives it.
     value_of : callable
         Replicates -> what the worlds give for amounts in each problem.
+    contender, source : str
+        Their names, for warnings.
     """
     groups = []
     for group in content["groups"]:
         rows = [worlds.replicates.index(replicate) for replicate in group.replicates]
-        decisions = decide(take(worlds.brief, rows), group.answers, value_of(group.replicates))
+        told = Told(contender, tuple(f"{source}/{r}" for r in group.replicates), worlds.labels.problems)
+        decisions = decide(take(worlds.brief, rows), group.answers, value_of(group.replicates), told)
         columns = scored(case_of(worlds, group, decisions), METRICS)
         groups.append({
             "replicates": list(group.replicates), "decisions": decisions,

@@ -76,7 +76,7 @@ def settle(folder: Path, chunk: Chunk, entry: Entry, replies: Sequence[Reply]) -
     """Store a block of replies, and the decisions and scores that follow from what was stored."""
     answers, scores = (shelf(folder, entry.folder, chunk.source.folder) for shelf in (shelf_of, scores_shelf))
     place = cells.keep_answers(answers, chunk.source, entry, replies)
-    rows = cells.derive(chunk.worlds, cells.stored_answers(place), chunk.value_of)
+    rows = cells.derive(chunk.worlds, cells.stored_answers(place), chunk.value_of, entry.name, chunk.source.name)
     store.put(scores, place.name, pack(rows), lasting=False)
 
 

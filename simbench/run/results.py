@@ -233,7 +233,7 @@ def derived(run: Run, source: SourceTold, entry: EntryTold, place: Path) -> dict
     content = cells.stored_answers(place)
     replicates = [int(r) for r in content["cells"]]
     worlds, value_of = remade(run, source, replicates)
-    found = cells.derive(worlds, content, value_of)
+    found = cells.derive(worlds, content, value_of, entry.name, source.name)
     store.put(file.parent, file.name, pack(found), lasting=False)
     return found
 

@@ -36,7 +36,7 @@ Array = Any
 LEAST_GAIN = 0.01
 #: The cautious rule acts where at least this share of draws promises more than the reference decision.
 SURE = 0.8
-#: A value this many standard errors above the proven bound is a fault of the optimum, not luck.
+#: A value this many standard errors above the proven bound (the optimum, where there is none) is a fault, not luck.
 BEYOND = 4.0
 #: A loss below this share of media spend is rounding.
 ROUNDING = 1e-6
@@ -89,7 +89,8 @@ def problem(case: Case, i: int) -> Iterator[Column]:
     yield column("decision", unit, "efficiency gain", efficiency(case, i, chosen.kpi), answered)
     yield column("decision", unit, "perfect information", ratio(case.decisions.perfect[i], spend), known(case, i))
     bound, error = (np.asarray(x, dtype=np.float64) for x in (best.upper_bound, best.mc_se))
-    yield told("below optimum", value > bound + BEYOND * np.nan_to_num(error) + ROUNDING * spend, value)
+    most = np.where(np.isfinite(bound), bound, optimum)  # without a bound nobody should beat the search
+    yield told("below optimum", value > most + BEYOND * np.nan_to_num(error) + ROUNDING * spend, value)
 
 
 def efficiency(case: Case, i: int, kpi: Array) -> Array:

@@ -14,18 +14,31 @@ Weeks = Annotated[int, Field(ge=1, le=520)]
 
 
 class Group(Table):
-    """Units of some channels, or of some geos, or both: their money stays within shares of the status-quo total."""
+    """Units of some channels, or of some geos, or both: their money stays within shares of a total, or within money."""
 
     channels: Names | None = None
     geos: Names | None = None
     tiers: Names | None = None
     low: Share = 0.0
-    high: Share = 1.0
+    high: Share | None = None
+    of: Literal["status-quo", "plan"] = "status-quo"
+    low_money: Share | None = None
+    high_money: Share | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Group:
-        if self.low > self.high:
-            raise fault(f"low {self.low:g} is above high {self.high:g}", "low <= high", "low")
+        for key in ("low", "high"):
+            if getattr(self, f"{key}_money") is not None and key in self.model_fields_set:
+                raise fault(f"{key} and {key}_money given together", "a share or money", f"{key}_money")
+            share = getattr(self, key)
+            if self.of == "plan" and share is not None and share > 1:
+                raise fault(f"{share:g} of the plan's own total", "a share of at most 1", key)
+        for low, high, key in ((self.low, self.high, "low"), (self.low_money, self.high_money, "low_money")):
+            if low is not None and high is not None and low > high:
+                what = f"{key} {low:g} is above {key.replace('low', 'high')} {high:g}"
+                raise fault(what, f"{key} <= {key.replace('low', 'high')}", key)
+        if self.of == "plan" and not self.model_fields_set & {"low", "high"}:
+            raise fault("'plan' without a share", "low or high, a share of the plan's total", "of")
         if self.geos is not None and self.tiers is not None:
             raise fault("geos and tiers given together", "one of them", "tiers")
         if self.channels is None and self.geos is None and self.tiers is None:

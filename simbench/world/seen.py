@@ -61,7 +61,8 @@ def problem_spec(scenario: Scenario, asked: ProblemTable) -> ProblemSpec:
     def group(g: Group) -> GroupSpec:
         channels = tuple(map(names.index, names if g.channels is None else g.channels))
         chosen = tuple(map(geos.index, g.geos or ())) + sum((of_tier[tier] for tier in g.tiers or ()), ())
-        return GroupSpec(channels, float(g.low), float(g.high), chosen)
+        high, low_money, high_money = map(number, (g.high, g.low_money, g.high_money))
+        return GroupSpec(channels, float(g.low), high, chosen, g.of, low_money, high_money)
 
     def number(x: Any) -> float | None:
         return None if x is None else float(share_of(x))

@@ -17,7 +17,7 @@ from simbench.backends.registry import backend_named
 from simbench.blocks import in_float64
 from simbench.briefs import one, timeline
 from simbench.estimands import Effects
-from simbench.problems import ProblemSpec, problem_of
+from simbench.problems import GroupSpec, ProblemSpec, problem_of
 from simbench.transforms import carry_late, saturate
 from simbench.world.panel import world_of
 from simbench.world.truth import book_in, draw
@@ -89,7 +89,11 @@ def national(tmp_path_factory):
     brief = drawn.briefs[0]
     now, people = brief.questions.plans[:1], brief.panel.population[None]
     plain = ProblemSpec("p", "national", (1.0, 1.0), 0.0, 2.0, ())
-    specs = plain._replace(pacing=4), plain._replace(pacing="steady-or-pulsed", pulse=(1, 2), budget=(0.7, 1.0))
+    brand = (GroupSpec((1,), 0.4, 0.6, of="plan"),)
+    specs = (
+        plain._replace(pacing=4), plain._replace(pacing="steady-or-pulsed", pulse=(1, 2), budget=(0.7, 1.0)),
+        plain._replace(pacing=4, budget=(0.5, 1.2), groups=brand),
+    )  # fmt: skip
     problems = tuple(one(problem_of(spec, now, people, 5, 0.6), 0) for spec in specs)
     brief = brief._replace(questions=brief.questions._replace(problems=problems))
     kernel = np.array([[[0.6, 0.3]], [[0.4, 0.7]]]) ** np.arange(5)[:, None]

@@ -193,7 +193,10 @@ def test_a_straight_line_answers_each_geo_as_it_would_from_its_own_lever(brief):
 
 def test_stretches_and_flightings_keep_apart_and_a_group_of_geos_binds_no_nation(brief):
     plain = ProblemSpec("p", "national", (1.0, 1.0), 0.0, 2.0, ())
-    groups = (GroupSpec((0, 1), 0.2, 0.6, (0, 2)), GroupSpec((1,), 0.1, 0.9))
+    groups = (
+        GroupSpec((0, 1), 0.2, 0.6, (0, 2)), GroupSpec((1,), 0.1, 0.9), GroupSpec((1,), 0.3, None, of="plan"),
+        GroupSpec((1,), 0.0, 0.5, (0,), of="plan"),
+    )  # fmt: skip
     specs = (
         plain._replace(pacing=4), plain._replace(pacing="steady-or-pulsed"), plain._replace(scope="geo", groups=groups),
     )  # fmt: skip
@@ -207,6 +210,9 @@ def test_stretches_and_flightings_keep_apart_and_a_group_of_geos_binds_no_nation
     assert places.status_quo.shape == (CHANNELS,)
     assert (places.group_low[0], places.group_high[0]) == (-np.inf, np.inf)
     assert (places.group_low[1], places.group_high[1]) == (problems[2].group_low[1], problems[2].group_high[1])
+    share = np.where(np.arange(CHANNELS) == 1, 0.7, -0.3)
+    np.testing.assert_allclose(places.groups[2], share)  # a share of the plan is one of the nation's too
+    assert (places.group_low[2], places.group_low[3], places.group_high[3]) == (0.0, -np.inf, np.inf)
     (reply,) = backend_named("ols").answer([asked], [KEY])
     assert [x.shape[1:] for x in reply.response] == [problem.levels.shape for problem in problems]
     assert all(np.isfinite(x).all() for x in reply.response)

@@ -294,10 +294,21 @@ def test_sound_answers_have_no_fault(answered: Path) -> None:
     text = printed("validate", answered / "task", answered / "answers")
     assert text == "3 briefs: contribution, forecast, allocation\nno fault\n"
     answer = told("validate", answered / "task", answered / "answers")
-    assert list(answer) == ["schema_version", "faults", "understood"]
-    assert answer["faults"] == [] and len(answer["understood"]) == 3
+    assert list(answer) == ["schema_version", "faults", "understood", "warnings"]
+    assert answer["faults"] == answer["warnings"] == [] and len(answer["understood"]) == 3
     assert "is no folder" in refused("validate", answered / "task", answered / "none")
     assert "cannot be read" in refused("validate", answered / "answers", answered / "answers")
+
+
+def test_money_in_thousands_is_a_warning_and_no_fault(answered: Path, tmp_path: Path) -> None:
+    answers = Path(shutil.copytree(answered / "answers", tmp_path / "answers"))
+    first = sorted(answers.iterdir())[0]
+    arrays = dict(np.load(first, allow_pickle=False))
+    np.savez(first, **{n: x / 1000 if n == "allocation_0" else x for n, x in arrays.items()})
+    text = printed("validate", answered / "task", answers)
+    assert f"warning: {first.name}: allocation_0: amounts come to " in text and text.endswith("no fault\n")
+    answer = told("validate", answered / "task", answers)
+    assert answer["faults"] == [] and [warning["place"] for warning in answer["warnings"]] == ["allocation_0"]
 
 
 def test_spoilt_answers_are_explained(answered: Path, tmp_path: Path) -> None:

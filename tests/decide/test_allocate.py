@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+
 import numpy as np
 import pytest
 import worlds
 
 from simbench.blocks import take
-from simbench.decide.allocate import common, decide, own, promised
+from simbench.decide.allocate import Told, common, decide, own, promised
 from simbench.records import Answers
 from simbench.world.truth import book_in, draw
 from simbench.world.worth import values
@@ -59,6 +62,31 @@ def test_own_allocation_is_projected_and_said_to_be(drawn):
     kept, moved = own(drawn.brief, Answers(allocation=tuple(p.status_quo for p in problems)), 0)
     np.testing.assert_allclose(kept, problems[0].status_quo)
     assert (moved == 0).all()
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_amounts_in_another_unit_are_warned_about(drawn, factor):
+    """Made feasible they look like a choice: equal money where the total is fixed, next to none where it is free."""
+    free = drawn.labels.problems.index("free")
+    now = drawn.brief.questions.problems[free].status_quo
+    asked = Answers(allocation=tuple(p.status_quo * [[1.0], [factor]] for p in drawn.brief.questions.problems))
+    spent = now[1].sum()
+    words = f"come to {factor * spent:g} where the status quo spends {spent:g}: expected is money in the unit of"
+    with pytest.warns(UserWarning, match=re.escape(f"allocation on world 1: amounts of problem {free} {words}")):
+        own(drawn.brief, asked, free)
+    told = Told("vendor", ("one/0", "one/1"), drawn.labels.problems)
+    with pytest.warns(UserWarning, match=re.escape(f"vendor on one/1: amounts of problem free {words}")) as caught:
+        decide(drawn.brief, asked, lambda i, amounts: (np.zeros(amounts.shape[:2]),) * 2, told)
+    assert len(caught) == len(drawn.labels.problems)
+
+
+def test_wishes_that_only_are_small_are_not(drawn):
+    """Nothing at all, a hundredth, and a problem left to the allocator."""
+    problems = drawn.brief.questions.problems
+    for share in ([[0.0], [0.01]], [[1.0], [np.nan]]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            own(drawn.brief, Answers(allocation=tuple(p.status_quo * share for p in problems)), 0)
 
 
 def test_a_problem_may_be_left_to_the_common_allocator(drawn, known):

@@ -57,12 +57,36 @@ def units_of(one: Case, problem: Any, plan: np.ndarray) -> Units:
     steps = np.array([(step / (L - 1)) ** 2 for step in range(L)])
     low, high = {"fixed": (1.0, 1.0), "free": (0.0, upper)}.get(problem.budget, problem.budget)
     names = [channel.name for channel in world.channels]
-    groups = [[float(names[c] in group.channels) for _, c in pairs] for group in problem.groups]
+    members = [[float(names[c] in group.channels) for _, c in pairs] for group in problem.groups]
+    groups, bounds = rows_of(problem.groups, members, quo.sum(), problem.lower * quo, upper * quo)
     return Units(
         np.array(weights), quo, (upper * quo)[:, None] * steps, problem.lower * quo, upper * quo,
-        np.array([low, high]) * quo.sum(), np.array(groups).reshape(-1, len(pairs)),
-        np.array([[group.low, group.high] for group in problem.groups]).reshape(-1, 2) * quo.sum(),
+        np.array([low, high]) * quo.sum(), np.array(groups).reshape(-1, len(pairs)), np.array(bounds).reshape(-1, 2),
     )  # fmt: skip
+
+
+def rows_of(groups: Any, members: Any, total: float, lower: np.ndarray, upper: np.ndarray) -> tuple[list, list]:
+    """Rows [U] and (lowest, highest) of groups; an end that is not given is the furthest that the bounds reach."""
+    rows: list[np.ndarray] = []
+    bounds: list[list[float]] = []
+    for group, own in zip(groups, members, strict=True):
+        own = np.asarray(own, float)
+        money = [group.low_money, group.high_money]
+        if group.of == "plan":
+            if group.low > 0:  # sum over the group - low x sum over all >= 0
+                rows.append(own - group.low)
+                bounds.append([0.0, max(0.0, np.maximum(rows[-1] * lower, rows[-1] * upper).sum())])
+            if group.high is not None:
+                rows.append(own - group.high)
+                bounds.append([min(0.0, np.minimum(rows[-1] * lower, rows[-1] * upper).sum()), 0.0])
+            shares = [0.0, None]
+        else:
+            shares = [group.low * total, None if group.high is None else group.high * total]
+        if group.of != "plan" or money != [None, None]:
+            low, high = (share if amount is None else amount for share, amount in zip(shares, money, strict=True))
+            rows.append(own)
+            bounds.append([low, max(low, own @ upper) if high is None else high])
+    return rows, bounds
 
 
 def paced(one: Case, problem: Any, plan: np.ndarray) -> Units:
@@ -88,8 +112,8 @@ def paced(one: Case, problem: Any, plan: np.ndarray) -> Units:
             least.append(0.0 if mixed else problem.lower * min(now, even))
             most.append(problem.upper * (total[c] if mixed else max(now, even)))
     members = np.array(owner)
-    groups = [np.isin(members, [names.index(name) for name in group.channels]) for group in problem.groups]
-    bounds = [[group.low * total.sum(), group.high * total.sum()] for group in problem.groups]
+    own = [np.isin(members, [names.index(name) for name in group.channels]) for group in problem.groups]
+    groups, bounds = rows_of(problem.groups, own, total.sum(), np.array(least), np.array(most))
     if mixed:
         groups += [members == c for c in range(C)]
         bounds += [[problem.lower * total[c], problem.upper * total[c]] for c in range(C)]

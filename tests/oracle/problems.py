@@ -137,11 +137,20 @@ def answered(generator: np.random.Generator, units: int) -> Answered:
     return Answered(levels, kpi, 1.5, limits)
 
 
+def planned(generator: np.random.Generator, units: int) -> Terms:
+    """The total is free; brand (the first third) gets at least 40% of it, the last unit at most 15%."""
+    one, first = free(generator, units), np.arange(units) < max(1, units // 3)
+    last = np.arange(units) == units - 1
+    rows = np.array([first - 0.4, last - 0.15])
+    limits = room(np.zeros(units), np.full(units, 4.0), [0.0, np.inf], rows, [[0.0, np.inf], [-np.inf, 0.0]])
+    return one._replace(room=limits)
+
+
 #: Kind -> how it is made.
 KINDS: dict[str, Callable[[np.random.Generator, int], Terms | Answered]] = {
     "concave": concave, "S-shaped": s_shaped, "logistic": logistic, "groups": grouped, "free total": free,
     "tight boxes": tight, "ties": tied, "geos": geos, "useless or harmful channels": useless,
-    "answered curves": answered,
+    "answered curves": answered, "shares of the plan": planned,
 }  # fmt: skip
 
 

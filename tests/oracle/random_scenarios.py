@@ -461,7 +461,8 @@ def questions(layout: Layout) -> dict[str, Any]:
     weeks, tail = layout.weeks, layout.tail
     problem: dict[str, Any] = {"name": "free", "budget": "free", "upper": 1.5}
     if len(layout.rules) > 1:
-        problem["groups"] = [{"channels": ["c1"], "high": 0.4}]
+        own = {"of": "plan", "low": 0.2} if layout.weeks % 8 == 0 else {}
+        problem["groups"] = [{"channels": ["c1"], "high": 0.4, **own}]
     if layout.geos > 1 and layout.geos % 2 == 0:
         problem = {"name": "places", "scope": "geo", "budget": [0.9, 1.2], "lower": 0.2}
     return {

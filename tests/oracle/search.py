@@ -6,6 +6,7 @@ a lower bound of the optimum, found without anything that the certified one was 
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,7 +24,7 @@ class Room(NamedTuple):
     lower: np.ndarray  # [U]
     upper: np.ndarray  # [U]
     budget: np.ndarray  # [2] lowest and highest total
-    groups: np.ndarray  # [N, U] 0/1
+    groups: np.ndarray  # [N, U] 0/1, or less the same share everywhere
     group_bounds: np.ndarray  # [N, 2]
     inside: np.ndarray  # [U] feasible amounts, as far from the bounds of groups as can be
 
@@ -82,10 +83,11 @@ def repaired(amounts: np.ndarray, limits: Room) -> np.ndarray:
     """Amounts [B, U] moved into box and budget by a shift, then straight towards `inside` until all groups hold."""
     amounts = np.clip(amounts, limits.lower, limits.upper)
     for turn in range(1 + 2 * (len(limits.groups) > 0)):
-        for members, (low, high) in zip(limits.groups > 0, limits.group_bounds, strict=True):
+        for row, (low, high) in zip(limits.groups, limits.group_bounds, strict=True):
             if turn:
+                members, now = row > 0, amounts @ row
                 own = amounts[:, members]
-                total = np.clip(own.sum(axis=1), low, high)
+                total = own.sum(axis=1) + np.clip(now, low, high) - now
                 amounts[:, members] = shifted(own, limits.lower[members], limits.upper[members], total)
         amounts = shifted(amounts, limits.lower, limits.upper, np.clip(amounts.sum(axis=1), *limits.budget))
     away, centre = (amounts - limits.inside) @ limits.groups.T, limits.groups @ limits.inside
@@ -109,13 +111,15 @@ def moved(value: Value, start: np.ndarray, limits: Room, finest: float = 1e-8, m
     """The best of moving money from one unit to another, and of adding or taking some, in ever smaller steps."""
     units = len(start)
     pairs = np.eye(units)[:, None] - np.eye(units)[None]
-    ways = np.concatenate([pairs[~np.eye(units, dtype=bool)], np.eye(units), -np.eye(units)])
+    ways = np.concatenate([pairs[~np.eye(units, dtype=bool)], np.eye(units), -np.eye(units), *along(limits)])
     generator = np.random.default_rng(units)
     best, plans = start, 1
     top, step = float(value(start[None])[0]), 0.1 * float((limits.upper - limits.lower).max())
     smallest = finest * step * 10
     while step > smallest:
         some = ways if len(ways) <= most else ways[generator.choice(len(ways), most, replace=False)]
+        if (limits.groups < 0).any() and best.any():  # as a whole the plan keeps all its shares
+            some = np.concatenate([some, [best / best.max(), -best / best.max()]])
         there = np.clip(best + step * some, limits.lower, limits.upper)
         there = there[slack(there, limits) >= min(-SLACK * limits.money, slack(best[None], limits)[0])]
         if not len(there):
@@ -128,6 +132,17 @@ def moved(value: Value, start: np.ndarray, limits: Room, finest: float = 1e-8, m
         else:
             step /= 2
     return Found(best, top, plans)
+
+
+def along(limits: Room) -> list[np.ndarray]:
+    """Ways [n, U] to add to two units, or take from both, that leave a share of the plan as it is."""
+    found = []
+    for row in limits.groups:
+        for i, j in itertools.product(np.flatnonzero(row > 0), np.flatnonzero(row < 0)):
+            way = np.zeros((1, len(row)))
+            way[0, [i, j]] = [-row[j] / max(row[i], -row[j]), row[i] / max(row[i], -row[j])]
+            found += [way, -way]
+    return found
 
 
 def evolved(

@@ -369,6 +369,28 @@ def test_arrays_and_reasons_are_understood(task, tmp_path):
     }  # fmt: skip
 
 
+def test_money_in_another_unit_is_a_warning(task, tmp_path):
+    spent = [float(problem.status_quo.sum()) for problem in small.brief(0)[0].questions.problems]
+    assert len(spent) == 2
+
+    def told(name, **arrays):
+        (tmp_path / f"{name}.npz").write_bytes(npz(**arrays))
+
+    told("first", allocation_0=np.array([1.0, 0.0, 1.0]) * spent[0] / 2000, allocation_1=np.ones(3) * spent[1] / 3)
+    told("second", allocation_0=np.zeros(3), allocation_1=np.full(3, np.nan))  # nothing, and left to the allocator
+    (tmp_path / "third.csv").write_text(FULL.replace("2000", "2e9"))
+    found = validate(task, tmp_path)
+    assert found.faults == [] and found.understood["third"] == ("contribution", "interval", "budget")
+    assert [(warning.file, warning.place) for warning in found.warnings] == [
+        ("first.npz", "allocation_0"), ("third.csv", "column budget"),
+    ]  # fmt: skip
+    assert str(found.warnings[0]) == (
+        f"first.npz: allocation_0: amounts come to {spent[0] / 1000:g} where the status quo spends {spent[0]:g}; "
+        "expected is money in the unit of the spend, within a factor of 300 of it"
+    )
+    assert isinstance(read_answer(tmp_path, "first", small.brief(0)[0], LABELS), Answers)
+
+
 def test_folders_that_are_none_are_refused(task, tmp_path):
     with pytest.raises(BadInput, match="is no folder"):
         validate(task, tmp_path / "nowhere")

@@ -11,7 +11,7 @@ from protocol import small
 
 from simbench.briefs import one
 from simbench.client import amounts, read_brief, read_spread
-from simbench.problems import ProblemSpec, problem_of, unit_names
+from simbench.problems import GroupSpec, ProblemSpec, problem_of, unit_names
 from simbench.protocol.answers import read_answer, validate
 from simbench.protocol.asked import asked_in, asked_of
 from simbench.protocol.task import neutral_labels, write_task
@@ -54,6 +54,23 @@ def test_the_weeks_of_a_unit_and_where_its_money_goes(asked, folder):
     pulsed = spread[(spread.problem == "pulses") & (spread.unit == "tv/pulsed")]
     assert (pulsed.week % 5 < 2).all() and set(pulsed.channel) == {"tv"} and set(pulsed.geo) == set(labels.geos)
     assert spread[spread.problem == "flat"].week.max() == 9
+
+
+def test_a_share_of_the_plan_is_told_as_a_row(tmp_path):
+    """Tv is 40% of the plan at least, search 50 of money at most; nothing is told of rows where there are none."""
+    brief, labels = small.brief(4)
+    groups = (GroupSpec((0,), 0.4, None, of="plan"), GroupSpec((1,), 0.0, None, high_money=50.0))
+    spec = BASE._replace(budget=None, groups=groups)
+    problem = one(problem_of(spec, brief.questions.plans[:1], brief.panel.population[None], 5, 0.4), 0)
+    plain = brief.questions.problems[1]
+    asked = brief._replace(questions=brief.questions._replace(problems=(problem, plain)))
+    place = write_task(tmp_path / "task", [asked], labels, [small.key(4)], ["one"]) / "one" / "problems.json"
+    told, other = json.loads(place.read_text())["problems"]
+    assert "rows" not in other
+    assert told["groups"] == [{"units": ["search"], "low": 0.0, "high": 50.0}]
+    (row,) = told["rows"]
+    np.testing.assert_allclose(row["coefficients"], [0.6, -0.4, -0.4])
+    assert (row["low"], row["high"]) == (0.0, pytest.approx(0.6 * problem.upper[0]))
 
 
 def test_what_follows_the_status_quo_plan_needs_no_further_file(tmp_path):

@@ -39,7 +39,7 @@ def test_the_quick_start_runs(task, tmp_path):
     (tmp_path / "my_model.py").write_text(program)
     command = [sys.executable, "my_model.py", "--task", str(task), "--answers", "answers"]
     subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
-    assert validate(task, tmp_path / "answers") == ([], {"one": ("contribution", "interval")})
+    assert validate(task, tmp_path / "answers") == ([], {"one": ("contribution", "interval")}, [])
 
 
 def test_the_least_answer_is_one(tmp_path):

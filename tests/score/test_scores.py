@@ -202,6 +202,25 @@ def test_more_than_the_proven_bound_is_flagged_and_no_gain_is_no_ratio():
     assert worded(found["decision/problem:1/normalised regret"]) == ["undefined"] * 3
 
 
+def test_more_than_an_optimum_without_a_bound_is_flagged():
+    """Channels interact: beside the amounts of a search there is no bound, but nobody should find better ones."""
+    made = case(np.random.default_rng(8))
+    best, spend = made.truth.optima[0], made.brief.questions.problems[0].status_quo.sum(axis=1)
+
+    def flagged(above, error, bound):
+        loose = best._replace(upper_bound=best.value + bound, mc_se=np.full(3, error))
+        own = made.decisions.own[0]._replace(value=best.value + above)
+        changed = made._replace(
+            truth=made.truth._replace(optima=(loose, made.truth.optima[1])),
+            decisions=made.decisions._replace(own=(own, made.decisions.own[1])),
+        )
+        return scored(changed)["decision/problem:0/below optimum"].value.tolist()
+
+    assert flagged(np.array([-1.0, 3.9, 4.1]), 1.0, np.inf) == [0, 0, 1]
+    assert flagged(spend * np.array([0.0, 5e-7, 2e-6]), 0.0, np.inf) == [0, 0, 1]  # no luck: the future is known
+    assert flagged(np.array([3.9, 4.1, 14.1]), 1.0, np.array([np.inf, 10.0, 10.0])) == [0, 0, 1]
+
+
 def test_acting_only_where_it_is_sure():
     """At 80% of draws it is done what was chosen, below nothing is."""
     made = case(np.random.default_rng(10))

@@ -38,8 +38,19 @@ def test_everything_that_can_be_asked(tmp_path):
     assert spec.budget_money == (900.0, 900.0) and (spec.lower, spec.upper) == (0.5, 3.0)
     assert (spec.pacing, spec.weeks, spec.scope) == ("flat", 6, "geo")
     assert spec.channels == (ChannelSpec(1, None, 5.0, 2.0, None), ChannelSpec(0, None, None, None, 7.5))
-    assert spec.groups == (GroupSpec((0, 1), 0.2, 1.0, (1, 2)), GroupSpec((1,), 0.0, 0.6, (0, 2)))
+    assert spec.groups == (GroupSpec((0, 1), 0.2, None, (1, 2)), GroupSpec((1,), 0.0, 0.6, (0, 2)))
     assert labels_of(scenario, form_of(scenario)).units[0][:3] == ("geo-001/tv", "geo-001/video", "geo-002/tv")
+
+
+def test_groups_in_money_and_of_the_plan(tmp_path):
+    spec, _ = read(
+        tmp_path,
+        'groups = [{ channels = ["tv"], of = "plan", low = 0.4, high_money = 70.0 },'
+        '{ channels = ["video"], low_money = 3, high = 0.5 }]',
+    )
+    assert spec.groups == (
+        GroupSpec((0,), 0.4, None, of="plan", high_money=70.0), GroupSpec((1,), 0.0, 0.5, low_money=3.0),
+    )  # fmt: skip
 
 
 def test_stretches_and_pulses(tmp_path):
@@ -89,6 +100,13 @@ def test_a_sweep_over_a_bound_of_a_channel(tmp_path):
         ('channels = [{ name = "tv" }, { name = "tv" }]', "p.channels: 'tv' occurs 2 times"),
         ('channels = [{ name = "tv", top = 3 }]', "p.channels.tv.top: unknown key"),
         ("groups = [{ low = 0.5 }]", "p.groups.0.channels: a group of nothing"),
+        ('groups = [{ channels = ["tv"], low = 0.5, high = 0.4 }]', "p.groups.0.low: low 0.5 is above high 0.4"),
+        ('groups = [{ channels = ["tv"], low_money = 5, high_money = 4 }]', "p.groups.0.low_money: low_money 5 is"),
+        ('groups = [{ channels = ["tv"], low = 0.5, low_money = 4 }]', "p.groups.0.low_money: low and low_money given"),
+        ('groups = [{ channels = ["tv"], high = 0.5, high_money = 4 }]', "p.groups.0.high_money: high and high_mo"),
+        ('groups = [{ channels = ["tv"], of = "plan", high = 1.5 }]', "p.groups.0.high: 1.5 of the plan's own total"),
+        ('groups = [{ channels = ["tv"], of = "plan", low_money = 4 }]', "p.groups.0.of: 'plan' without a share"),
+        ('groups = [{ channels = ["tv"], of = "plans" }]', "p.groups.0.of"),
         ('groups = [{ geos = ["geo-001"] }]', "p.groups.0.geos: geos in a problem of the nation"),
         ("pacing = 11", "p.pacing: a stretch of 11 weeks; at most 10, the weeks decided"),
         ("pacing = 4\nweeks = 3", "p.pacing: a stretch of 4 weeks; at most 3"),

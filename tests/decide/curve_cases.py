@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simbench import optimum
+from simbench import briefs, optimum
 from simbench.decide.readings import Curves
-from simbench.records import Form, Problem
+from simbench.records import Answers, Brief, Context, Form, Problem, Questions
 
 
 class Made(NamedTuple):
@@ -48,3 +48,15 @@ def made(
 
 def drawn_of(one: Made) -> optimum.Drawn:
     return optimum.drawn(one.problem.levels, *one.curves, one.worth)
+
+
+def asked_of(problem: Problem, curves: Curves, worth: np.ndarray) -> tuple[Brief, Answers]:
+    """One world's brief and answers that hold a problem and its curves, all else left out."""
+    questions = Questions(*[None] * len(Questions._fields))._replace(
+        problems=(briefs.one(problem, 0),), margin=worth[0]
+    )
+    context = Context(*[None] * len(Context._fields))._replace(unit_value=np.ones(()))
+    paid = None if curves.paid is None else (curves.paid[0],)
+    return Brief(panel=None, questions=questions, context=context), Answers(
+        response=(curves.kpi[0],), response_paid=paid
+    )

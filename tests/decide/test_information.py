@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from decide.curve_cases import drawn_of, made
+from decide.curve_cases import asked_of, drawn_of, made
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from simbench import briefs, optimum
+from simbench import optimum
 from simbench.decide.information import experiment, experiments, perfect_information
 from simbench.decide.readings import Curves
 from simbench.errors import BadInput
 from simbench.optimum import constraints_of
-from simbench.records import Answers, Brief, Context, Problem, Questions
+from simbench.records import Answers, Brief
 
 MONEY = st.floats(-1e3, 1e3, allow_subnormal=False)
 
@@ -98,18 +98,6 @@ def test_bad_input_is_told(value, effect, error):
 
 
 # --- a contender's own draws
-
-
-def asked_of(problem: Problem, curves: Curves, worth: np.ndarray) -> tuple[Brief, Answers]:
-    """One world's brief and answers that hold a problem and its curves, all else left out."""
-    questions = Questions(*[None] * len(Questions._fields))._replace(
-        problems=(briefs.one(problem, 0),), margin=worth[0]
-    )
-    context = Context(*[None] * len(Context._fields))._replace(unit_value=np.ones(()))
-    paid = None if curves.paid is None else (curves.paid[0],)
-    return Brief(panel=None, questions=questions, context=context), Answers(
-        response=(curves.kpi[0],), response_paid=paid
-    )
 
 
 def straight(sure: float, mean: float, sd: float, paid: float | None = None) -> tuple[Brief, Answers]:

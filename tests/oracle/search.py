@@ -106,6 +106,9 @@ def scattered(limits: Room, count: int, generator: np.random.Generator) -> np.nd
 
 # --- searches
 
+#: A step that gains less than this share is none: where limits meet, ten million of the finest would follow each other.
+LEAST = 1e-13
+
 
 def moved(value: Value, start: np.ndarray, limits: Room, finest: float = 1e-8, most: int = 400) -> Found:
     """The best of moving money from one unit to another, and of adding or taking some, in ever smaller steps."""
@@ -127,7 +130,7 @@ def moved(value: Value, start: np.ndarray, limits: Room, finest: float = 1e-8, m
             continue
         worth = value(there)
         plans += len(there)
-        if worth.max() > top:
+        if worth.max() > top + LEAST * abs(top):
             best, top = there[worth.argmax()], float(worth.max())
         else:
             step /= 2

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decide.curve_cases import asked_of, made
 from score.cases import case
 
+import simbench as sb
 from simbench.backends.base import DATA_ALONE
 from simbench.decide import readings
 from simbench.optimum import draws as draws_of_curves
@@ -59,9 +61,23 @@ def test_readings_are_those_of_the_page():
         assert words in said, words
 
 
+def example(word: str) -> str:
+    (source,) = (block for block in re.findall(r"```python\n(.*?)```", PAGE, re.S) if word in block)
+    return source
+
+
 def test_the_example_runs():
-    (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     scope: dict[str, object] = {}
-    exec(source, scope)
+    exec(example("worst_channel"), scope)
     (column,) = scope["metric"].columns(case(np.random.default_rng(0)))  # type: ignore[attr-defined]
     assert column.estimand == "worst_channel" and (column.value > 0).all()
+
+
+def test_the_example_of_tests_runs(monkeypatch):
+    asked: list[object] = []
+    monkeypatch.setattr(sb, "score", lambda run, metrics: asked.extend(metrics))
+    exec(example("worth_of_tests"), {})
+    one = made(0, worlds=1)
+    brief, answers = asked_of(*one)
+    (metric,) = asked
+    assert 0 < metric(brief, None, answers, None) < 100  # type: ignore[operator]

@@ -182,7 +182,7 @@ def test_a_copy_works_without_simbench(tmp_path):
     command = [sys.executable, "-c", check, str(tmp_path / "mine.py"), "--task", str(task), "--answers", "out"]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert validate(task, tmp_path / "out") == ([], {"a": ("contribution", "forecast", "allocation")})
+    assert validate(task, tmp_path / "out") == ([], {"a": ("contribution", "forecast", "allocation")}, [])
 
 
 def test_the_example_is_short_and_needs_the_client_alone():

@@ -161,7 +161,7 @@ def test_groups_and_open_budgets(tmp_path: Path) -> None:
     )  # fmt: skip
     (problem,) = read_scenario(write(tmp_path, text)).questions.problems
     assert problem.budget_shares == (0.8, 1.0)
-    assert (problem.groups[0].channels, problem.groups[0].low, problem.groups[0].high) == (("tv",), 0.3, 1.0)
+    assert (problem.groups[0].channels, problem.groups[0].low, problem.groups[0].high) == (("tv",), 0.3, None)
 
 
 EVERY_FORM = {
@@ -631,7 +631,9 @@ def test_what_the_shipped_scenarios_cover() -> None:
     assert (family(shipped["jin2017-2y"]), shipped["jin2017-2y"].base) == ("jin2017-2y", None)
     assert family(shipped["confounded-search"]) == "clean"
     controls = {scenario.name for scenario in shipped.values() if not scenario.breaks}
-    assert {"clean", "smoke-clean", "redam", "heusch", "galois-a", "meridian-rf-geo", "jin2017-60y"} <= controls
+    assert {"clean", "smoke-clean", "redam"} <= controls
+    # published worlds are no controls: each breaks something
+    assert not {"heusch", "galois-a", "meridian-rf-geo", "jin2017-2y", "portfolio-pymc", "orduz-open"} & controls
 
 
 def test_shipped_suites() -> None:
@@ -641,7 +643,7 @@ def test_shipped_suites() -> None:
     # one chain: everything that is static is the same, so one program serves all three
     assert len({form_of(entry.scenario) for entry in smoke.scenarios}) == 1
     expected = {point.name for name in scenario_names() for point in points(read_scenario(name))}
-    assert {entry.name for entry in full.scenarios} == expected - {entry.name for entry in smoke.scenarios}
+    assert {entry.name for entry in full.scenarios} == expected
     assert {entry.replicates for entry in full.scenarios} == {20}
     assert all(entry.scenario.sweep is None for entry in full.scenarios)
     # every rung of a ladder is there, and worlds of three camps in equal numbers

@@ -292,7 +292,7 @@ kind = "gaussian" => kind = "ar1"\nrho = 0.1\nmultiplicative = true
     problems.a.groups.0.channels: 'tb' is no channel | did you mean 'tv'?
 + [[questions.problems]]\nname = 'a'\ngroups = [{ channels = ['tv', 'tv'] }]
     'tv' occurs twice
-+ [[questions.problems]]\nname = 'a'\ngroups = [{ channels = ['tv'], low = 2 }]
++ [[questions.problems]]\nname = 'a'\ngroups = [{ channels = ['tv'], low = 2, high = 1 }]
     groups.0.low: low 2 is above high 1
 + [[questions.problems]]\nname = 'a'\n[[questions.problems]]\nname = 'a'
     2 times

@@ -85,8 +85,9 @@ def warn_of_unit(problem: Problem) -> None:
     now, budget = np.asarray(problem.status_quo, float), np.asarray(problem.budget, float)
     lower, upper, spent = np.asarray(problem.lower, float), np.asarray(problem.upper, float), now.sum(axis=-1)
     low, high, least, most = *budget.T, lower.sum(axis=-1), upper.sum(axis=-1)
+    wholly = far_off(most, spent) & (most > spent)  # told once, not of each unit again
     # a stretch of weeks may have had next to nothing: there only a bound that is too small says something
-    some = far_off(upper, now) & (problem.form.disjoint | (upper < now))
+    some = far_off(upper, now) & (problem.form.disjoint | (upper < now)) & ~wholly[:, None]
     limit, members = np.asarray(problem.group_high, float), np.einsum("rnu,ru->rn", problem.groups, now)
     # a small group may hold everything: only more than all money ever is too much
     wide = (far_off(limit, spent[:, None]) & (limit > spent[:, None])) | (far_off(limit, members) & (limit < members))
@@ -94,7 +95,7 @@ def warn_of_unit(problem: Problem) -> None:
         "the lowest total": (low, spent, far_off(low, spent) & (low > spent)),
         "the highest total": (high, spent, far_off(high, spent) & (high < spent)),
         "the lower bounds": (least, spent, far_off(least, spent) & (least > spent)),
-        "the upper bounds": (most, spent, far_off(most, spent) & (most > spent)),
+        "the upper bounds": (most, spent, wholly),
         "some upper bounds": (*(np.where(some, part, 0.0).sum(axis=-1) for part in (upper, now)), some.any(axis=-1)),
         "some limits of groups": (
             *(np.where(wide, part, 0.0).sum(axis=-1) for part in (limit, members)),

@@ -252,7 +252,7 @@ FAULTS = (
     ),
     Fault(
         "a loop on the path that was drawn", "tests/world/test_living.py::test_an_analyst_sees_the_life_so_far_and_nothing_more[plain]",
-        (("world/living.py", "        part[:, first:] = 0.0\n", "        pass\n"), ("world/living.py", "        whole[:, first : first + QUARTER] = part\n", "        pass\n")),
+        (("world/living.py", "        part[:, first:] = 0.0\n", "        pass\n"), ("world/living.py", "        whole[:, first : first + living.every] = part\n", "        pass\n")),
     ),
     Fault(
         "money kept that is spent twice", "tests/decide/test_loop.py::test_amounts_can_be_spent_and_no_money_is_lost_or_made",
@@ -272,7 +272,7 @@ FAULTS = (
     ),
     Fault(
         "a trigger's cap forgotten", "tests/decide/test_triggers.py::test_a_shortfall_moves_as_much_and_a_quarter_at_most[1.0-45.0]",
-        (("decide/triggers.py", "np.where(missing >= short, np.minimum(missing, cap), 0.0)", "np.where(missing >= short, missing, 0.0)"),),
+        (("decide/triggers.py", "reasons(fired, np.minimum(missing, cap), return_of_the_last_week", "reasons(fired, missing, return_of_the_last_week"),),
     ),
     Fault(
         "weeks that no platform has reported taken for weeks without sales", "tests/decide/test_beliefs.py::test_claims_count_up_to_the_last_report",

@@ -155,7 +155,7 @@ FAULTS = (
         (("optimum/relax.py", "np.where(width > 0, np.minimum(up, down), value[..., :-1])", "value[..., :-1]"),),
     ),
     Fault(
-        "a bound without what earlier weeks left of a channel that settles first", "tests/oracle/test_oracle_truth.py::test_truth_equals_oracle[15]",
+        "a bound without what earlier weeks left of a channel that settles first", "tests/world/test_worth.py::test_a_bound_counts_what_earlier_weeks_left_of_a_channel_that_settles_first",
         (("world/cells.py", "media.beta * media.spread * left", "0.0 * left"),),
     ),
     Fault(

@@ -212,6 +212,19 @@ def test_worlds_searched_side_by_side_are_worlds_searched_alone(kind, request):
         assert (together >= alone - 1e-6 * spent).all()
 
 
+def test_a_bound_counts_what_earlier_weeks_left_of_a_channel_that_settles_first(folder):
+    """What they left brings money under every plan, so that a bound without it lies below plans."""
+    slow = 'kind = "geometric", retention = 0.8, length = 13'
+    tv = worlds.channel("tv", carry_over=slow, order="saturation-first", money=400.0)
+    text = worlds.scenario(tv, worlds.channel("search", worlds.BOUGHT, money=40.0, halo=0.0), name="left-over")
+    drawn = draw(worlds.written(folder, text), 2)
+    book, problem = book_in(drawn.secret, drawn.brief), drawn.brief.questions.problems[0]
+    now = problem.status_quo
+    cells = evaluator(book, problem, second=True)(np.arange(2))(np.stack([now, now], axis=-1))
+    paths = worth_of_amounts(book, problem, now[:, None]).mean(axis=-1)[:, 0]
+    assert (cells.value[..., 0].sum(axis=1) >= paths - 1e-9 * np.abs(paths)).all()
+
+
 def test_where_the_bound_is_met_a_search_finds_nothing_better(bought):
     book = book_in(bought.secret, bought.brief)
     futures = half(book.futures, second=False)

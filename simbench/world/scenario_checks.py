@@ -144,12 +144,13 @@ def _plans(scenario: Scenario) -> None:
     for channel in scenario.channels:
         spend, key = channel.spend, f"channels.{channel.name}.spend"
         for word, missing, right in (
-            ("cycle", scenario.spend.cycle is None and "[spend.cycle]", "its rho and sd, or cycle = 0"),
-            ("anticipation", demand.promotions is None and "[demand.promotions]", "them, or anticipation = 0"),
-            ("season", demand.season.kind == "none" and "season of demand", "a [demand.season], or season = 0"),
+            ("cycle", scenario.spend.cycle is None and "is no [spend.cycle]", "its rho and sd, or cycle = 0"),
+            ("anticipation", demand.promotions is None and "is no [demand.promotions]", "them, or anticipation = 0"),
+            ("season", demand.season.kind == "none" and "is no season of demand", "a [demand.season], or season = 0"),
+            ("peaks", not demand.events and "are no [[demand.events]]", "an event with its dates, or peaks = 0"),
         ):
             if missing and getattr(spend, word, 0.0) != 0.0:
-                raise fault(f"there is no {missing}", right, f"{key}.{word}")
+                raise fault(f"there {missing}", right, f"{key}.{word}")
         if channel.price is not None and channel.price.season != 0.0 and demand.season.kind == "none":
             right = "a [demand.season], or season = 0"
             raise fault("there is no season of demand", right, f"channels.{channel.name}.price.season")
@@ -169,13 +170,6 @@ def _national(scenario: Scenario) -> None:
         if channel.national_only and scenario.geo.count == 1:
             place = f"channels.{channel.name}.national_only"
             raise fault("true in a national world", "false, or geo.count > 1", place)
-
-
-def _peaks(scenario: Scenario) -> None:
-    for channel in scenario.channels:
-        if getattr(channel.spend, "peaks", 0.0) != 0.0 and not scenario.demand.events:
-            place = f"channels.{channel.name}.spend.peaks"
-            raise fault("there are no [[demand.events]]", "an event with its dates, or peaks = 0", place)
 
 
 def _tiers(scenario: Scenario) -> None:
@@ -324,6 +318,6 @@ def _named(asked: Sequence[str], names: Sequence[str], place: str, what: str = "
 
 
 CHECKS = (
-    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _plans, _national, _peaks, _tiers,
+    _columns, _trend, _events, _breaks, _descendants, _counts, _correlation, _plans, _national, _tiers,
     _follows, _synergies, _effectiveness, _measure, _windows, _problems, _season,
 )  # fmt: skip

@@ -3,7 +3,7 @@
     python -m benchmarks.evidence.optimum_search [--seconds 60] [--shared]
 
 The search (`tests/oracle/search.py`) and all values (`tests/oracle`) share no code with what they check. One core,
-60 problems one after the other.
+63 problems one after the other.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ SUMS = (
     ("logistic", "logistic", 6, 2), ("logistic", "logistic", 20, 1),
     ("groups: brand at least 40%, shares of tiers", "groups", 6, 2),
     ("groups: brand at least 40%, shares of tiers", "groups", 10, 1),
+    ("shares of the plan, total free", "shares of the plan", 6, 2),
+    ("shares of the plan, total free", "shares of the plan", 20, 1),
     ("free total", "free total", 6, 1), ("free total", "free total", 20, 1),
     ("tight boxes", "tight boxes", 8, 2),
     ("ties: equal S-shaped units", "ties", 8, 1), ("ties: equal S-shaped units", "ties", 20, 1),

@@ -132,6 +132,7 @@ def main() -> None:
     part = "shared" if shared else "search"
     os.environ["OMP_NUM_THREADS"] = "1"
     common.settings()
+    KEPT.mkdir(exist_ok=True)
     start, rows = time.process_time(), {}
     for kind, case in cases(shared):
         rows.setdefault(kind, []).append(row(case, seconds))

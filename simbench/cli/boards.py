@@ -190,13 +190,19 @@ def remarks(found: Any, frame: Any, cut: bool) -> list[str]:
         if not any(w in line for w in ordinary)
     ]
     failed = frame[frame.status == "failed"].groupby(["backend", "reason"], observed=True).size()
-    said += [
-        f"{backend} failed in {count} cell{'s' * (count > 1)}: {reason}." for (backend, reason), count in failed.items()
-    ]
+    said += [unanswered(backend, reason, count) for (backend, reason), count in failed.items()]
     pace = found.suite.agreement
     if pace.n > 2 and pace.value == pace.value:
         said.append(f"Forecast rank against recovery rank: Kendall's tau {pace.value:.2f} over {pace.n} contenders.")
     return ["", *map(clean, said)] if said else []
+
+
+def unanswered(backend: str, reason: str, count: int) -> str:
+    """So many cells without an answer; what a contender says it is not made for is no failure."""
+    from simbench.score.tables import EXCUSED
+
+    cells = f"{count} cell{'s' * (count > 1)}"
+    return f"{backend} does not support {cells}." if reason in EXCUSED else f"{backend} failed in {cells}: {reason}."
 
 
 def impossible(frame: Any) -> Any:
@@ -206,12 +212,14 @@ def impossible(frame: Any) -> Any:
 
 def verdict(frame: Any) -> int:
     """Exit code of a run from its score rows: is the optimum sound, anything measured, how many cells failed."""
+    from simbench.score.tables import EXCUSED
+
     if not len(frame) or not frame.value.notna().any():
         return NOTHING
     if len(impossible(frame)):
         return INTEGRITY
     cells = frame[["backend", "scenario", "replicate", "status", "reason"]].drop_duplicates()
-    failed = cells[(cells.status == "failed") & (cells.reason != "unsupported")]
+    failed = cells[(cells.status == "failed") & ~cells.reason.isin(EXCUSED)]
     count = frame.groupby("backend", observed=True)[["scenario", "replicate"]].apply(lambda g: len(g.drop_duplicates()))
     share = failed.groupby("backend", observed=True).size().reindex(count.index, fill_value=0) / count
     return FAILURES if (share > ALLOWED_FAILURES).any() else PASS

@@ -17,7 +17,7 @@ from cli.calls import blocks, call, printed, refused, told
 from click.testing import CliRunner
 
 import simbench as sb
-from simbench.cli.boards import print_boards, verdict
+from simbench.cli.boards import print_boards, unanswered, verdict
 from simbench.cli.running import seconds
 from simbench.report.printed import figure
 from simbench.report.tables import spanned
@@ -242,6 +242,11 @@ def test_failures_beyond_the_allowed_share(kept: calls.Small, tmp_path: Path) ->
     assert both.exit_code == 4
     assert "No rank of fails: failed in 100% of test-world" in both.stdout
     assert "Not run, so nothing is imputed by them: prior-only, seasonal-naive." in both.stdout
+
+
+def test_what_a_contender_is_not_made_for_is_no_failure() -> None:
+    assert unanswered("geo", "unsupported", 480) == "geo does not support 480 cells."
+    assert unanswered("slow", "timeout", 1) == "slow failed in 1 cell: timeout."
 
 
 def scored(*cells: tuple[str, str, str, float]) -> pd.DataFrame:

@@ -18,8 +18,9 @@ moved      money moved by a decision, %
 error      of what channels brought last year, as {model} tells it in the end
 width      of its 90% intervals; both as shares of what all media brought
 risk       realised profit beside the status quo's, same noise, % of the usual spend: mean, mean
-           of the worst tenth of worlds, share of worlds that lost, mean by sd over worlds; (rank by each)
-95% intervals in brackets; those of the other columns are in policies.csv and --json"""
+           of the worst tenth of worlds, share of worlds that lost, mean by sd over worlds; in
+           brackets the rank by each
+95% intervals in square brackets; those of the other columns are in policies.csv and --json"""
 #: A model that fails in more than this share of decisions is no model to act on.
 ALLOWED_FAILURES = 0.05
 

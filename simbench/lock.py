@@ -20,8 +20,6 @@ from simbench.world.scenario import points, read_scenario, scenario_digest, scen
 REPLICATES = 2
 #: Numbers may differ by this much between machines and library versions before they have "moved".
 TOLERANCE = 1e-7
-#: How the worth of each problem's best plan is called.
-OPTIMUM = "optimum "
 
 
 class Fault(NamedTuple):
@@ -63,7 +61,7 @@ def summary(scenario: Any) -> dict[str, float]:
         numbers[f"contribution {channel}"] = answers.contribution[:, 0, c].sum()
         numbers[f"marginal {channel}"] = np.nansum(answers.marginal[:, 0, c])
     for problem, best in zip(drawn.labels.problems, truth.optima, strict=True):
-        numbers[f"{OPTIMUM}{problem}"] = best.value.sum()
+        numbers[f"optimum {problem}"] = best.value.sum()
     return {key: float(f"{value:.10g}") for key, value in numbers.items()}
 
 
@@ -147,14 +145,8 @@ def compare(name: str, locked: dict[str, float], now: dict[str, float]) -> list[
     faults = [Fault(name, True, f"numbers are no longer summarised: {', '.join(gone)}")] if gone else []
     faults += [Fault(name, False, f"numbers are not locked yet: {', '.join(new)}")] if new else []
     common = sorted(set(now) & set(locked))
-    moved = [key for key in common if abs(now[key] - locked[key]) > TOLERANCE * scale_of(key, locked)]
+    moved = [key for key in common if abs(now[key] - locked[key]) > TOLERANCE * max(abs(locked[key]), 1e-12)]
     return faults + [
         Fault(name, True, f"{key} moved from {locked[key]:.10g} to {now[key]:.10g} under the same digest")
         for key in moved
     ]
-
-
-def scale_of(key: str, locked: dict[str, float]) -> float:
-    """What a number's move is small beside: itself, or the spend for an optimum, which is found up to some money."""
-    size = abs(locked[key])
-    return max(size, abs(locked.get("spend", 0.0)) if key.startswith(OPTIMUM) else 0.0, 1e-12)

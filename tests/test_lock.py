@@ -80,14 +80,6 @@ def test_numbers_that_move_under_the_same_digest_are_named():
     assert gone.moved and gone.detail == "numbers are no longer summarised: spend"
 
 
-def test_an_optimum_is_compared_on_the_scale_of_what_was_spent():
-    locked = {"spend": 5e6, "kpi": 5e6, "optimum fixed": 1000.0}
-    assert lock.compare("x", locked, locked | {"optimum fixed": 1000.4}) == []
-    (fault,) = lock.compare("x", locked, locked | {"optimum fixed": 1000.6})
-    assert fault.moved and "optimum fixed" in fault.detail
-    assert lock.compare("x", locked, locked | {"kpi": 5e6 + 0.6})
-
-
 def test_a_number_that_is_new_hides_none_that_moved():
     locked = {"kpi": 100.0, "spend": 5.0}
     (new,) = lock.compare("x", locked, locked | {"claims": 3.0})
